@@ -1,0 +1,38 @@
+export {
+  type Api,
+  type ApiKind,
+  type ConfigDefinition,
+  defineApi,
+  defineConfig,
+  defineMessage,
+  defineQuery,
+  type HttpMethod,
+  type Input,
+  type Message,
+  type Output,
+  type TagInput,
+} from './api.ts'
+export {
+  anything,
+  bool,
+  type Constraints,
+  choice,
+  type Field,
+  type FieldKind,
+  type Infer,
+  int,
+  list,
+  long,
+  map,
+  optional,
+  ref,
+  refs,
+  type Shape,
+  secret,
+  struct,
+  text,
+  timestamp,
+  withDefault,
+} from './fields.ts'
+export { isObject, parse } from './parse.ts'
+export { defineResource, inventory, type Relation, type Resource, type Row } from './resource.ts'

@@ -1,0 +1,15 @@
+export { type Disposable, Scope } from './disposable.ts'
+export {
+  CloudError,
+  defineError,
+  describeError,
+  type ErrorBody,
+  type ErrorCode,
+  fromErrorBody,
+  sysErrors,
+  toErrorBody,
+} from './errors.ts'
+export { isUuid, newToken, newUuid } from './ids.ts'
+export { createLogger, type Logger, silentLogger } from './log.ts'
+export { KeyedQueues, Limiter, type QueueEntry } from './queues.ts'
+export { waitFor } from './wait-for.ts'
