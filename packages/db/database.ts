@@ -1,0 +1,29 @@
+/** A value as it lies in a column. */
+export type SqlValue = string | number | bigint | null | Uint8Array
+
+/** Runs parameterised statements. Only `packages/db`, `query` and `workflow` speak SQL; everyone else uses records. */
+export interface Session {
+  all(sql: string, params: readonly SqlValue[]): Promise<Record<string, SqlValue>[]>
+  /** Returns the number of rows changed. */
+  run(sql: string, params: readonly SqlValue[]): Promise<number>
+}
+
+/** A session inside a write; what it did becomes visible and durable together, or not at all. */
+export interface Tx extends Session {
+  readonly writable: true
+}
+
+/**
+ * The database of one management node.
+ *
+ * `write(unit)` runs `unit` atomically and returns when it is durable (it survives a power cut). Units of concurrent callers
+ * may share one commit. A unit may be run again when the database asks for it, so it does nothing but database work
+ * through its `tx`, and it never awaits a host, a timer or another write.
+ */
+export interface Database extends Session {
+  readonly dialect: 'sqlite' | 'mariadb'
+  write<T>(unit: (tx: Tx) => Promise<T>): Promise<T>
+  /** Runs statements outside any transaction: migrations only. */
+  execute(sql: string): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,30 @@
+export type { Database, Session, SqlValue, Tx } from './database.ts'
+export {
+  columnList,
+  count,
+  type FindOptions,
+  find,
+  findOne,
+  fromSql,
+  get,
+  insert,
+  remove,
+  update,
+} from './records.ts'
+export { type ColumnType, type Migration, migrate, type Table } from './schema.ts'
+export { openSqlite, UniqueConflict } from './sqlite.ts'
+export {
+  atLeast,
+  atMost,
+  type Condition,
+  isNull,
+  lessThan,
+  like,
+  not,
+  notNull,
+  oneOf,
+  type Patch,
+  plus,
+  toSql,
+  type Where,
+} from './where.ts'

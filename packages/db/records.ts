@@ -1,0 +1,153 @@
+import type { Infer, Resource, Shape } from '#contract'
+import { CloudError, sysErrors } from '#kernel'
+import type { Session, SqlValue, Tx } from './database.ts'
+import { compilePatch, compileWhere, type Patch, toSql, type Where } from './where.ts'
+
+/**
+ * Typed access to rows through their resource definition: the one way the rest of the code reads and writes the database.
+ * A resource with a parent (`KVMHost` of `Host`) stores only its own fields plus the key; read and write both parts.
+ */
+
+export interface FindOptions<T> {
+  readonly orderBy?: readonly (keyof T & string)[]
+  readonly descending?: boolean
+  readonly limit?: number
+  readonly offset?: number
+}
+
+/** Adds a row. Throws UniqueConflict when its key or another unique value is taken. */
+export async function insert<S extends Shape>(tx: Tx, resource: Resource<S>, row: Infer<S>): Promise<void> {
+  const { sql, columns } = insertStatement(resource)
+  const values = row as Readonly<Record<string, unknown>>
+  await tx.run(
+    sql,
+    columns.map((column) => toSql(values[column])),
+  )
+}
+
+/** Changes the rows that match and returns how many did: 0 tells that a guard in `where` did not hold. */
+export async function update<S extends Shape>(
+  tx: Tx,
+  resource: Resource<S>,
+  where: Where<Infer<S>>,
+  patch: Patch<Infer<S>>,
+): Promise<number> {
+  const params: SqlValue[] = []
+  const set = compilePatch(patch as Readonly<Record<string, unknown>>, params)
+  const condition = compileWhere(where as Readonly<Record<string, unknown>>, params)
+  return tx.run(`UPDATE \`${resource.table}\` SET ${set}${condition}`, params)
+}
+
+/** Removes the rows that match and returns how many did. */
+export async function remove<S extends Shape>(
+  tx: Tx,
+  resource: Resource<S>,
+  where: Where<Infer<S>>,
+): Promise<number> {
+  const params: SqlValue[] = []
+  const condition = compileWhere(where as Readonly<Record<string, unknown>>, params)
+  if (condition === '') throw new Error(`refusing to remove every row of ${resource.table}`)
+  return tx.run(`DELETE FROM \`${resource.table}\`${condition}`, params)
+}
+
+/** Every row that matches. */
+export async function find<S extends Shape>(
+  db: Session,
+  resource: Resource<S>,
+  where: Where<Infer<S>>,
+  options: FindOptions<Infer<S>> = {},
+): Promise<Infer<S>[]> {
+  const params: SqlValue[] = []
+  let sql = `SELECT ${columnList(resource)} FROM \`${resource.table}\`${compileWhere(where as Readonly<Record<string, unknown>>, params)}`
+  if (options.orderBy !== undefined) {
+    const direction = options.descending === true ? ' DESC' : ''
+    sql += ` ORDER BY ${options.orderBy.map((c) => `\`${c}\`${direction}`).join(', ')}`
+  }
+  if (options.limit !== undefined) {
+    sql += ' LIMIT ? OFFSET ?'
+    params.push(options.limit, options.offset ?? 0)
+  }
+  const rows = await db.all(sql, params)
+  return rows.map((row) => fromSql(resource, row))
+}
+
+/** The first row that matches, or undefined. */
+export async function findOne<S extends Shape>(
+  db: Session,
+  resource: Resource<S>,
+  where: Where<Infer<S>>,
+): Promise<Infer<S> | undefined> {
+  return (await find(db, resource, where, { limit: 1 }))[0]
+}
+
+/** The row with this key. Throws SYS.1003 naming the resource and the key when there is none. */
+export async function get<S extends Shape>(
+  db: Session,
+  resource: Resource<S>,
+  key: string,
+): Promise<Infer<S>> {
+  const row = await findOne(db, resource, { [resource.primaryKey]: key } as Where<Infer<S>>)
+  if (row === undefined) {
+    throw new CloudError(sysErrors.resourceNotFound, `${resource.name}[uuid:${key}] does not exist`)
+  }
+  return row
+}
+
+/** How many rows match. */
+export async function count<S extends Shape>(
+  db: Session,
+  resource: Resource<S>,
+  where: Where<Infer<S>>,
+): Promise<number> {
+  const params: SqlValue[] = []
+  const condition = compileWhere(where as Readonly<Record<string, unknown>>, params)
+  const rows = await db.all(`SELECT COUNT(*) AS n FROM \`${resource.table}\`${condition}`, params)
+  return Number(rows[0]?.n ?? 0)
+}
+
+/** Turns a stored row into its typed form: NULL becomes absent, 0 and 1 of boolean columns become false and true. */
+export function fromSql<S extends Shape>(resource: Resource<S>, row: Record<string, SqlValue>): Infer<S> {
+  const out: Record<string, unknown> = {}
+  for (const name in row) {
+    const value = row[name]
+    if (value === null || value === undefined) continue
+    const kind = resource.fields[name]?.kind
+    if (kind === 'boolean') out[name] = value === 1
+    else if (kind === 'list' || kind === 'map' || kind === 'struct' || kind === 'any')
+      out[name] = JSON.parse(String(value))
+    else out[name] = value
+  }
+  return out as Infer<S>
+}
+
+interface InsertStatement {
+  readonly sql: string
+  readonly columns: readonly string[]
+}
+
+const insertStatements = new WeakMap<Resource, InsertStatement>()
+const columnLists = new WeakMap<Resource, string>()
+
+function insertStatement(resource: Resource): InsertStatement {
+  let statement = insertStatements.get(resource)
+  if (statement === undefined) {
+    const columns = Object.keys(resource.fields)
+    const names = columns.map((c) => `\`${c}\``).join(',')
+    const sql = `INSERT INTO \`${resource.table}\` (${names}) VALUES (${columns.map(() => '?').join(',')})`
+    statement = { sql, columns }
+    insertStatements.set(resource, statement)
+  }
+  return statement
+}
+
+/** The columns of a resource, quoted, for a SELECT. */
+export function columnList(resource: Resource): string {
+  let list = columnLists.get(resource)
+  if (list === undefined) {
+    list = Object.keys(resource.fields)
+      .map((c) => `\`${c}\``)
+      .join(',')
+    columnLists.set(resource, list)
+  }
+  return list
+}

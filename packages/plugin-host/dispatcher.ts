@@ -1,0 +1,269 @@
+import { type Api, isObject, list, optional, parse, text } from '#contract'
+import type { Database } from '#db'
+import {
+  CloudError,
+  describeError,
+  fromErrorBody,
+  isUuid,
+  type KeyedQueues,
+  type Logger,
+  newUuid,
+  sysErrors,
+  type Task,
+  toErrorBody,
+  withTask,
+} from '#kernel'
+import type { QueryEngine, QueryRequest } from '#query'
+import type { Workflow, WorkflowEngine } from '#workflow'
+import type { Jobs } from './jobs.ts'
+import type { ApiCall, HandleOptions } from './plugin.ts'
+
+/** An API call as a front door hands it over. */
+export interface ApiRequest {
+  readonly api: Api
+  /** Parameters as sent; checked here. Queries carry a QueryRequest in `query` instead. */
+  readonly params: Readonly<Record<string, unknown>>
+  readonly query?: QueryRequest
+  readonly sessionUuid?: string | undefined
+  /** Id of the job, chosen by the client. */
+  readonly jobUuid?: string | undefined
+  readonly clientIp?: string | undefined
+  readonly signal?: AbortSignal
+}
+
+export type ApiReply = Readonly<Record<string, unknown>>
+
+/** Where every API call passes: who asks, is the request sound, does what it names exist; then the handler. */
+export interface Dispatcher {
+  readonly apis: readonly Api[]
+  /** Runs a sync API or a query, or a job to its end, and returns the reply. Throws CloudErrors. */
+  call(request: ApiRequest): Promise<ApiReply>
+  /** Accepts a job and returns its uuid at once; its result is in `jobs`. */
+  submit(request: ApiRequest): Promise<{ readonly jobUuid: string }>
+}
+
+/** Tells whose session it is; throws ID.1001 when it is nobody's. */
+export type Authenticate = (sessionUuid: string | undefined) => Promise<{ readonly accountUuid: string }>
+
+export interface Registration {
+  readonly api: Api
+  readonly handler: (input: never, call: ApiCall) => Promise<unknown>
+  readonly options: HandleOptions<never>
+}
+
+export interface DispatcherDeps {
+  readonly db: Database
+  readonly queries: QueryEngine
+  readonly queues: KeyedQueues
+  readonly jobs: Jobs
+  readonly workflows: WorkflowEngine
+  readonly log: Logger
+  readonly registrations: ReadonlyMap<string, Registration>
+  readonly authenticate: Authenticate
+  /** Undefined when requests may be served. */
+  readonly notReady: () => string | undefined
+}
+
+/** Every API accepts these beside its own parameters. */
+const commonInput = {
+  systemTags: optional(list('System tags.', text('Tag.', { max: 1_500_000 }))),
+  userTags: optional(list('User tags.', text('Tag.'))),
+  resourceUuid: optional(text('Uuid the new resource gets.', { max: 32 })),
+}
+
+interface Prepared {
+  readonly registration: Registration
+  readonly input: Record<string, unknown>
+  readonly accountUuid: string
+  /** Set when the call has already succeeded: what it would delete is gone. */
+  readonly nothingToDo: boolean
+}
+
+export function createDispatcher(deps: DispatcherDeps): Dispatcher {
+  return {
+    apis: [...deps.registrations.values()].map((r) => r.api),
+    call: async (request) => {
+      if (request.api.kind !== 'job') return answer(deps, request)
+      const { jobUuid } = await submit(deps, request)
+      const status = await deps.jobs.status(jobUuid)
+      const result = status?.result ?? (await deps.jobs.done(jobUuid))
+      if ('error' in result) throw fromErrorBody(result.error)
+      return result.output
+    },
+    submit: (request) => submit(deps, request),
+  }
+}
+
+async function answer(deps: DispatcherDeps, request: ApiRequest): Promise<ApiReply> {
+  const prepared = await prepare(deps, request)
+  const { api } = request
+  if (api.kind === 'query' && api.resource !== undefined) {
+    return (await deps.queries.query(api.resource, request.query ?? { conditions: [] })) as ApiReply
+  }
+  const task = taskOf(deps, newUuid(), api.name, request.signal)
+  return runHandler(deps, prepared, request, task, undefined)
+}
+
+async function submit(deps: DispatcherDeps, request: ApiRequest): Promise<{ jobUuid: string }> {
+  const { api } = request
+  const jobUuid = request.jobUuid ?? newUuid()
+  let prepared: Prepared
+  try {
+    if (!isUuid(jobUuid))
+      throw new CloudError(sysErrors.invalidArgument, `the job uuid '${jobUuid}' is not a uuid`)
+    prepared = await prepare(deps, request)
+  } catch (error) {
+    deps.jobs.refuse(jobUuid, api.name, toErrorBody(error))
+    return { jobUuid }
+  }
+  await deps.jobs.accept({ uuid: jobUuid, apiName: api.name, accountUuid: prepared.accountUuid })
+  void runJob(deps, prepared, request, jobUuid)
+  return { jobUuid }
+}
+
+/** Runs a job to its end; never rejects. */
+async function runJob(
+  deps: DispatcherDeps,
+  prepared: Prepared,
+  request: ApiRequest,
+  jobUuid: string,
+): Promise<void> {
+  const task = taskOf(deps, jobUuid, request.api.name, request.signal)
+  const recorded = { done: false }
+  try {
+    const output = await runHandler(deps, prepared, request, task, recorded)
+    if (!recorded.done) await deps.db.write((tx) => deps.jobs.record(tx, jobUuid, { output }))
+    deps.jobs.announce(jobUuid, { output })
+  } catch (error) {
+    logFailure(deps, request.api, jobUuid, error)
+    const result = { error: toErrorBody(error) }
+    try {
+      await deps.db.write((tx) => deps.jobs.record(tx, jobUuid, result))
+    } catch (failure) {
+      deps.log.error(
+        { taskId: jobUuid, err: describeError(failure) },
+        'the result of a job could not be recorded',
+      )
+    }
+    deps.jobs.announce(jobUuid, result)
+  }
+}
+
+async function prepare(deps: DispatcherDeps, request: ApiRequest): Promise<Prepared> {
+  const { api } = request
+  const registration = deps.registrations.get(api.name)
+  if (registration === undefined)
+    throw new CloudError(sysErrors.unknownMessage, `no loaded plugin serves the API ${api.name}`)
+  const reason = deps.notReady()
+  if (reason !== undefined && api.name !== 'IsReadyToGo') throw new CloudError(sysErrors.notReady, reason)
+  const accountUuid = api.needSession ? (await deps.authenticate(request.sessionUuid)).accountUuid : ''
+  const input = checkedInput(api, request.params)
+  return { registration, input, accountUuid, nothingToDo: await refersToNothing(deps, api, input) }
+}
+
+function checkedInput(api: Api, params: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  if (!isObject(params))
+    throw new CloudError(sysErrors.invalidArgument, `the parameters of ${api.name} must be an object`)
+  const input: Record<string, unknown> = {
+    ...parse(commonInput, params, api.name),
+    ...parse(api.input, params, api.name),
+  }
+  if (
+    typeof input.resourceUuid === 'string' &&
+    !('resourceUuid' in api.input) &&
+    !isUuid(input.resourceUuid)
+  ) {
+    const details = `field[resourceUuid] of ${api.name} must be a version 1 to 5 uuid without dashes, got '${input.resourceUuid}'`
+    throw new CloudError(sysErrors.invalidArgument, details, { opaque: { field: 'resourceUuid' } })
+  }
+  return input
+}
+
+/** Throws SYS.1003 when a uuid names nothing; true when that is no error because the call would delete it. */
+async function refersToNothing(
+  deps: DispatcherDeps,
+  api: Api,
+  input: Record<string, unknown>,
+): Promise<boolean> {
+  for (const [name, field] of Object.entries(api.input)) {
+    const voName = field.constraints.resource ?? field.constraints.element?.constraints.resource
+    const value = input[name]
+    const resource = voName === undefined ? undefined : deps.queries.registry.byVoName(voName)
+    if (resource === undefined || value === undefined) continue
+    const missing = await deps.queries.missing(resource, Array.isArray(value) ? value : [String(value)])
+    if (missing.length === 0) continue
+    if (field.constraints.successIfMissing === true && isUuid(String(value))) return true
+    const details = `field[${name}] of ${api.name} names a ${resource.name} that does not exist: ${missing.join(', ')}`
+    throw new CloudError(sysErrors.resourceNotFound, details, { opaque: { field: name } })
+  }
+  return false
+}
+
+async function runHandler(
+  deps: DispatcherDeps,
+  prepared: Prepared,
+  request: ApiRequest,
+  task: Task,
+  recorded: { done: boolean } | undefined,
+): Promise<ApiReply> {
+  const { registration, input } = prepared
+  if (prepared.nothingToDo || validationOnly(input)) return {}
+  const call: ApiCall = {
+    taskId: task.id,
+    accountUuid: prepared.accountUuid,
+    sessionUuid: request.sessionUuid,
+    clientIp: request.clientIp,
+    signal: task.signal,
+    run: (workflow, workflowInput, toReply) =>
+      runWorkflow(deps, task.id, recorded, workflow, workflowInput, toReply),
+  }
+  const work = async () => ((await registration.handler(input as never, call)) ?? {}) as ApiReply
+  const key = registration.options.key?.(input as never)
+  return withTask(task, () =>
+    key === undefined ? work() : deps.queues.run(key, registration.api.name, work, task.signal),
+  )
+}
+
+async function runWorkflow<I, O, R>(
+  deps: DispatcherDeps,
+  jobUuid: string,
+  recorded: { done: boolean } | undefined,
+  workflow: Workflow<I, O>,
+  input: I,
+  toReply: (output: O) => R,
+): Promise<R> {
+  if (recorded === undefined) return toReply(await deps.workflows.run(workflow, input))
+  let reply: R | undefined
+  await deps.workflows.run(workflow, input, {
+    onFinish: async (tx, output) => {
+      reply = toReply(output)
+      await deps.jobs.record(tx, jobUuid, { output: reply as ApiReply })
+    },
+  })
+  recorded.done = true
+  return reply as R
+}
+
+function taskOf(
+  deps: DispatcherDeps,
+  id: string,
+  name: string,
+  signal: AbortSignal = new AbortController().signal,
+): Task {
+  return {
+    id,
+    name,
+    signal,
+    progress: (percent, message) => deps.jobs.progress(id, { percent, message, time: Date.now() }),
+  }
+}
+
+function validationOnly(input: Record<string, unknown>): boolean {
+  return Array.isArray(input.systemTags) && input.systemTags.includes('validationOnly')
+}
+
+function logFailure(deps: DispatcherDeps, api: Api, taskId: string, error: unknown): void {
+  const fields = { api: api.name, taskId, err: describeError(error) }
+  if (error instanceof CloudError) deps.log.info(fields, 'an API call failed')
+  else deps.log.error({ ...fields, stack: (error as Error).stack }, 'an API call failed by a bug')
+}

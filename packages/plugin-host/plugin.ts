@@ -1,0 +1,85 @@
+import type { Bus, Events } from '#bus'
+import type { Api, ConfigDefinition, Infer, Input, Message, Output, Resource, Shape } from '#contract'
+import type { Database, Migration, Tx } from '#db'
+import type { Disposable, KeyedQueues, Logger } from '#kernel'
+import type { QueryEngine } from '#query'
+import type { RunOptions, Workflow, WorkflowEngine } from '#workflow'
+import type { Config } from './config.ts'
+import type { Driver, Hook } from './extension.ts'
+
+/** A feature. Removing it from the server's list removes the feature and nothing else. */
+export interface Plugin {
+  readonly name: string
+  /** Plugins that must be loaded as well; they start before and stop after this one. */
+  readonly needs: readonly string[]
+  readonly resources: readonly Resource[]
+  readonly configs: readonly ConfigDefinition[]
+  readonly migrations: readonly Migration[]
+  setup(context: PluginContext): void | Promise<void>
+}
+
+/** Declares a plugin. `setup` wires; it holds no logic. */
+export function definePlugin(spec: Pick<Plugin, 'name' | 'setup'> & Partial<Plugin>): Plugin {
+  return { needs: [], resources: [], configs: [], migrations: [], ...spec }
+}
+
+/** What a handler learns about the request it serves. */
+export interface ApiCall {
+  readonly taskId: string
+  /** The account on whose behalf it runs. */
+  readonly accountUuid: string
+  readonly sessionUuid: string | undefined
+  /** Address of the client, for the audit. */
+  readonly clientIp: string | undefined
+  readonly signal: AbortSignal
+  /** Runs a workflow; the job's result is then recorded in the same commit that ends the workflow. */
+  run<I, O, R>(workflow: Workflow<I, O>, input: I, toReply: (output: O) => R): Promise<R>
+}
+
+export type ApiHandler<A> = (input: Input<A>, call: ApiCall) => Promise<Output<A> | ReplyOf<A>>
+
+/** Inventories in replies carry their embedded collections, which the declared fields do not list. */
+type ReplyOf<A> = A extends Api<Shape, infer O> ? { [K in keyof Infer<O>]: unknown } : never
+
+export interface HandleOptions<I> {
+  /** The queue the call runs in: calls with the same key run one after the other. */
+  readonly key?: (input: I) => string
+}
+
+export interface PluginContext {
+  readonly db: Database
+  readonly bus: Bus
+  readonly query: QueryEngine
+  readonly config: Config
+  readonly events: Events
+  readonly queues: KeyedQueues
+  readonly workflows: WorkflowEngine
+  readonly log: Logger
+  readonly node: NodeInfo
+  handle<A extends Api>(api: A, handler: ApiHandler<A>, options?: HandleOptions<Input<A>>): void
+  /** Serves the Query APIs of resources this plugin owns. */
+  queries(...apis: readonly Api[]): void
+  serve<I, O>(message: Message<I, O>, handler: (input: I) => Promise<O>): void
+  workflow<I, O>(workflow: Workflow<I, O>): Workflow<I, O>
+  provide<T>(driver: Driver<T>, type: string, implementation: T): void
+  hook<T>(hook: Hook<T>, implementation: T): void
+  driver<T>(driver: Driver<T>, type: string): T
+  drivers<T>(driver: Driver<T>): ReadonlyMap<string, T>
+  hooks<T>(hook: Hook<T>): readonly T[]
+  /** Runs after every plugin is set up and unfinished workflows are recovered. */
+  onReady(start: () => void | Promise<void>): void
+  /** Stops with the plugin, in reverse order of registration. */
+  own<T extends Disposable>(item: T): T
+  /** Runs `work` every `seconds()`; one run never overlaps the next, a failure is logged. */
+  every(name: string, seconds: () => number, work: () => Promise<void>): void
+}
+
+/** Facts about this management node. */
+export interface NodeInfo {
+  readonly uuid: string
+  readonly address: string
+  readonly dataDir: string
+  readonly version: string
+}
+
+export type { RunOptions, Tx }

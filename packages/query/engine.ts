@@ -1,0 +1,203 @@
+import type { Relation, Resource, Shape } from '#contract'
+import { columnList, fromSql, type Session, type SqlValue } from '#db'
+import { CloudError, sysErrors } from '#kernel'
+import { compileConditions, type Fragment } from './compile.ts'
+import { nearest } from './nearest.ts'
+import type { ResourceRegistry } from './registry.ts'
+import type { QueryReply, QueryRequest } from './request.ts'
+
+export type Inventory = Record<string, unknown>
+
+/** Answers every Query API, and gives single inventories in the same form. */
+export interface QueryEngine {
+  readonly registry: ResourceRegistry
+  query(resource: Resource, request: QueryRequest): Promise<QueryReply>
+  /** The inventory with this key. Throws SYS.1003 when there is none. */
+  view<S extends Shape>(resource: Resource<S>, key: string): Promise<Inventory>
+  /** Which of `keys` do not exist. */
+  missing(resource: Resource, keys: readonly string[]): Promise<string[]>
+}
+
+const DEFAULT_LIMIT = 1000
+// Keys in one IN list; more go into further statements.
+const CHUNK = 500
+
+export function createQueryEngine(db: Session, registry: ResourceRegistry): QueryEngine {
+  return {
+    registry,
+    query: (resource, request) => answer(db, registry, resource, request),
+    view: async (resource, key) => {
+      const rows = await selectByKeys(db, resource, resource.primaryKey, [key])
+      const [inventory] = await present(db, registry, resource, rows, undefined)
+      if (inventory !== undefined) return inventory
+      throw new CloudError(sysErrors.resourceNotFound, `${resource.name}[uuid:${key}] does not exist`)
+    },
+    missing: async (resource, keys) => {
+      const key = resource.primaryKey
+      const found = new Set<SqlValue | undefined>()
+      for (const chunk of chunks(keys)) {
+        const marks = chunk.map(() => '?').join(',')
+        const sql = `SELECT \`${key}\` FROM \`${resource.table}\` WHERE \`${key}\` IN (${marks})`
+        for (const row of await db.all(sql, chunk)) found.add(row[key])
+      }
+      return keys.filter((k) => !found.has(k))
+    },
+  }
+}
+
+async function answer(
+  db: Session,
+  registry: ResourceRegistry,
+  resource: Resource,
+  request: QueryRequest,
+): Promise<QueryReply> {
+  checkFields(registry, resource, request.fields ?? [])
+  const where = compileConditions(registry, resource, request.conditions)
+  if (request.count === true) return { total: await total(db, resource, where) }
+  const rows = await db.all(selectStatement(registry, resource, where.sql, request), [
+    ...where.params,
+    request.limit ?? DEFAULT_LIMIT,
+    request.start ?? 0,
+  ])
+  const inventories = await present(
+    db,
+    registry,
+    resource,
+    rows.map((row) => fromSql(resource, row)),
+    request.fields,
+  )
+  if (request.replyWithCount !== true) return { inventories }
+  return { inventories, total: await total(db, resource, where) }
+}
+
+function selectStatement(
+  registry: ResourceRegistry,
+  resource: Resource,
+  where: string,
+  request: QueryRequest,
+): string {
+  return `SELECT ${columnList(resource)} FROM \`${resource.table}\`${where}${orderBy(registry, resource, request)} LIMIT ? OFFSET ?`
+}
+
+function orderBy(registry: ResourceRegistry, resource: Resource, request: QueryRequest): string {
+  if (request.sortBy === undefined) return ''
+  const found = registry.fieldOf(resource, request.sortBy)
+  if (found === undefined || found.owner !== resource) throw noField(resource, request.sortBy, 'sort by')
+  return ` ORDER BY \`${request.sortBy}\` ${request.sortDirection === 'desc' ? 'DESC' : 'ASC'}`
+}
+
+async function total(db: Session, resource: Resource, where: Fragment): Promise<number> {
+  const rows = await db.all(`SELECT COUNT(*) AS n FROM \`${resource.table}\`${where.sql}`, where.params)
+  return Number(rows[0]?.n ?? 0)
+}
+
+function checkFields(registry: ResourceRegistry, resource: Resource, fields: readonly string[]): void {
+  for (const name of fields) {
+    if (registry.fieldOf(resource, name) === undefined && resource.relations[name]?.embedded !== true) {
+      throw noField(resource, name, 'show')
+    }
+  }
+}
+
+function noField(resource: Resource, name: string, purpose: string): CloudError {
+  const valid = Object.keys(resource.fields).filter((f) => !resource.hidden.includes(f))
+  const guess = nearest(name, valid)
+  const hint = guess === undefined ? `valid: ${valid.join(', ')}` : `did you mean '${guess}'?`
+  return new CloudError(
+    sysErrors.invalidArgument,
+    `${resource.inventory} has no field '${name}' to ${purpose}; ${hint}`,
+  )
+}
+
+async function selectByKeys(
+  db: Session,
+  resource: Resource,
+  column: string,
+  keys: readonly SqlValue[],
+): Promise<Inventory[]> {
+  const rows: Inventory[] = []
+  for (const chunk of chunks(keys)) {
+    const marks = chunk.map(() => '?').join(',')
+    const sql = `SELECT ${columnList(resource)} FROM \`${resource.table}\` WHERE \`${column}\` IN (${marks})`
+    for (const row of await db.all(sql, chunk)) rows.push(fromSql(resource, row))
+  }
+  return rows
+}
+
+/** Turns rows into inventories: parent and subclass fields, embedded collections, nothing hidden, only `fields`. */
+async function present(
+  db: Session,
+  registry: ResourceRegistry,
+  resource: Resource,
+  rows: readonly Inventory[],
+  fields: readonly string[] | undefined,
+): Promise<Inventory[]> {
+  if (rows.length === 0) return []
+  const wanted = (name: string) => fields === undefined || fields.includes(name)
+  const inventories = rows.map((row) => ({ ...row }))
+  await addFamily(db, registry, resource, inventories)
+  for (const [name, relation] of Object.entries(resource.relations)) {
+    if (relation.embedded === true && wanted(name)) await embed(db, registry, inventories, name, relation)
+  }
+  const hidden = [...resource.hidden, ...registry.childrenOf(resource).flatMap((child) => child.hidden)]
+  for (const inventory of inventories) {
+    for (const name of hidden) delete inventory[name]
+    if (fields !== undefined)
+      for (const name of Object.keys(inventory)) if (!wanted(name)) delete inventory[name]
+  }
+  return inventories
+}
+
+async function addFamily(
+  db: Session,
+  registry: ResourceRegistry,
+  resource: Resource,
+  inventories: Inventory[],
+): Promise<void> {
+  const key = resource.primaryKey
+  const parent = resource.parent?.resource
+  const relatives = parent === undefined ? registry.childrenOf(resource) : [parent]
+  for (const relative of relatives) {
+    const link = relative.parent ?? resource.parent
+    const members =
+      parent === undefined ? inventories.filter((i) => i[link?.typeColumn ?? ''] === link?.type) : inventories
+    if (members.length === 0) continue
+    const rows = await selectByKeys(
+      db,
+      relative,
+      key,
+      members.map((i) => i[key] as SqlValue),
+    )
+    const byKey = new Map(rows.map((row) => [row[key], row]))
+    for (const inventory of members) Object.assign(inventory, { ...byKey.get(inventory[key]), ...inventory })
+  }
+}
+
+async function embed(
+  db: Session,
+  registry: ResourceRegistry,
+  inventories: Inventory[],
+  name: string,
+  relation: Relation,
+): Promise<void> {
+  const target = registry.byInventory(relation.to)
+  if (target === undefined) return
+  const keys = [
+    ...new Set(inventories.map((i) => i[relation.column] as SqlValue).filter((k) => k !== undefined)),
+  ]
+  const rows = await selectByKeys(db, target, relation.otherColumn, keys)
+  const shown = relation.pluck === undefined ? await present(db, registry, target, rows, undefined) : rows
+  const groups = new Map<unknown, unknown[]>()
+  for (const [i, row] of rows.entries()) {
+    const group = groups.get(row[relation.otherColumn]) ?? []
+    group.push(relation.pluck === undefined ? shown[i] : row[relation.pluck])
+    groups.set(row[relation.otherColumn], group)
+  }
+  for (const inventory of inventories) inventory[name] = groups.get(inventory[relation.column]) ?? []
+}
+
+function chunks<T>(items: readonly T[]): T[][] {
+  const out: T[][] = []
+  for (let i = 0; i < items.length; i += CHUNK) out.push(items.slice(i, i + CHUNK))
+  return out
+}

@@ -1,0 +1,20 @@
+export {
+  type AnyStep,
+  defineStep,
+  defineWorkflow,
+  type Flow,
+  type NoUndo,
+  noUndo,
+  type Step,
+  type StepContext,
+  type Workflow,
+} from './define.ts'
+export {
+  createWorkflowEngine,
+  type RecoveredWorkflow,
+  type RunOptions,
+  type WorkflowEngine,
+  type WorkflowMoment,
+  type WorkflowObserver,
+} from './engine.ts'
+export { createJournal, createNoJournal, type Journal, workflowMigration, workflowRecord } from './journal.ts'

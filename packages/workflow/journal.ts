@@ -1,0 +1,206 @@
+import { bool, defineResource, int, optional, text, timestamp } from '#contract'
+import { type Database, find, insert, type Migration, remove, type Tx, update } from '#db'
+
+export const workflowState = { running: 'Running', rollingBack: 'RollingBack', stuck: 'Stuck' } as const
+
+/** A workflow that has not ended; a row without a process that works on it is taken over at start. */
+export const workflowRecord = defineResource({
+  name: 'Workflow',
+  className: 'org.zstack.core.workflow.WorkflowInventory',
+  fields: {
+    uuid: text('Uuid.'),
+    name: text('Name of the workflow.'),
+    state: text('Running, RollingBack or Stuck.'),
+    taskId: optional(text('The API call it works for.')),
+    nodeUuid: text('Management node that runs it.'),
+    input: text('JSON.'),
+    error: optional(text('JSON of what made it roll back.')),
+    createDate: timestamp('When it began.'),
+  },
+})
+
+/** A step that was begun. Its own output lies in the next row's `previousOutput`, so that a step costs one insert. */
+export const stepRecord = defineResource({
+  name: 'WorkflowStep',
+  className: 'org.zstack.core.workflow.WorkflowStepInventory',
+  primaryKey: 'workflowUuid',
+  fields: {
+    workflowUuid: text('The workflow.'),
+    seq: int('Order.'),
+    name: text('Name of the step.'),
+    input: text('JSON.'),
+    previousOutput: optional(text('JSON output of the step before; absent when that gave nothing.')),
+    undone: bool(
+      'True when it was taken back; kept until the end because the row carries the output of the step before.',
+    ),
+    undoError: optional(text('Why its undo failed, when it did.')),
+  },
+})
+
+export const workflowMigration: Migration = {
+  id: '0001-workflow',
+  create: [
+    {
+      name: 'WorkflowVO',
+      columns: {
+        uuid: 'uuid',
+        name: 'word',
+        state: 'word',
+        taskId: 'uuid?',
+        nodeUuid: 'uuid',
+        input: 'json',
+        error: 'json?',
+        createDate: 'time',
+      },
+      primaryKey: ['uuid'],
+    },
+    {
+      name: 'WorkflowStepVO',
+      columns: {
+        workflowUuid: 'uuid',
+        seq: 'int',
+        name: 'word',
+        input: 'json',
+        previousOutput: 'json?',
+        undone: 'boolean',
+        undoError: 'json?',
+      },
+      primaryKey: ['workflowUuid', 'seq'],
+    },
+  ],
+}
+
+export interface StepRow {
+  readonly seq: number
+  readonly name: string
+  readonly input: unknown
+  /** Undefined when the step was cut off, or gave nothing. */
+  readonly output: unknown
+}
+
+export interface WorkflowRow {
+  readonly uuid: string
+  readonly name: string
+  readonly state: string
+  readonly taskId: string | undefined
+  readonly input: unknown
+  readonly error: unknown
+  readonly createDate: number
+}
+
+/** The durable memory of what was begun. Every method returns when its change is on disk. */
+export interface Journal {
+  begin(
+    workflow: { uuid: string; name: string; taskId: string | undefined; input: unknown },
+    step: NewStep,
+  ): Promise<void>
+  step(workflowUuid: string, step: NewStep): Promise<void>
+  rollingBack(workflowUuid: string, error: unknown): Promise<void>
+  undone(workflowUuid: string, seq: number): Promise<void>
+  undoFailed(workflowUuid: string, seq: number, error: unknown): Promise<void>
+  stuck(workflowUuid: string): Promise<void>
+  /** Forgets the workflow; `also` is committed together with it. */
+  end(workflowUuid: string, also?: (tx: Tx) => Promise<void>): Promise<void>
+  unfinished(): Promise<WorkflowRow[]>
+  steps(workflowUuid: string): Promise<StepRow[]>
+}
+
+export interface NewStep {
+  readonly seq: number
+  readonly name: string
+  readonly input: unknown
+  readonly previousOutput: unknown
+}
+
+export function createJournal(db: Database, nodeUuid: string): Journal {
+  const addStep = (tx: Tx, workflowUuid: string, step: NewStep) =>
+    insert(tx, stepRecord, {
+      workflowUuid,
+      seq: step.seq,
+      name: step.name,
+      input: JSON.stringify(step.input ?? null),
+      previousOutput: step.previousOutput === undefined ? undefined : JSON.stringify(step.previousOutput),
+      undone: false,
+    })
+  return {
+    begin: ({ uuid, name, taskId, input }, step) =>
+      db.write(async (tx) => {
+        const row = {
+          uuid,
+          name,
+          taskId,
+          nodeUuid,
+          input: JSON.stringify(input ?? null),
+          createDate: Date.now(),
+        }
+        await insert(tx, workflowRecord, { ...row, state: workflowState.running })
+        await addStep(tx, uuid, step)
+      }),
+    step: (workflowUuid, step) => db.write((tx) => addStep(tx, workflowUuid, step)),
+    rollingBack: async (uuid, error) => {
+      const patch = { state: workflowState.rollingBack, error: JSON.stringify(error) }
+      await db.write((tx) => update(tx, workflowRecord, { uuid }, patch))
+    },
+    undone: async (workflowUuid, seq) => {
+      await db.write((tx) =>
+        update(tx, stepRecord, { workflowUuid, seq }, { undone: true, undoError: undefined }),
+      )
+    },
+    undoFailed: async (workflowUuid, seq, error) => {
+      await db.write((tx) =>
+        update(tx, stepRecord, { workflowUuid, seq }, { undoError: JSON.stringify(error) }),
+      )
+    },
+    stuck: async (uuid) => {
+      await db.write((tx) => update(tx, workflowRecord, { uuid }, { state: workflowState.stuck }))
+    },
+    end: (uuid, also) =>
+      db.write(async (tx) => {
+        await remove(tx, stepRecord, { workflowUuid: uuid })
+        await remove(tx, workflowRecord, { uuid })
+        await also?.(tx)
+      }),
+    unfinished: async () => {
+      const rows = await find(db, workflowRecord, { nodeUuid }, { orderBy: ['createDate'] })
+      return rows.map((row) => ({
+        ...row,
+        taskId: row.taskId,
+        input: JSON.parse(row.input),
+        error: row.error === undefined ? undefined : JSON.parse(row.error),
+      }))
+    },
+    steps: async (workflowUuid) => {
+      const rows = await find(db, stepRecord, { workflowUuid }, { orderBy: ['seq'] })
+      const outputs = new Map(rows.map((row) => [row.seq - 1, row.previousOutput]))
+      return rows
+        .filter((row) => !row.undone)
+        .map((row) => {
+          const output = outputs.get(row.seq)
+          return {
+            seq: row.seq,
+            name: row.name,
+            input: JSON.parse(row.input),
+            output: output === undefined ? undefined : JSON.parse(output),
+          }
+        })
+    },
+  }
+}
+
+/** A journal that remembers nothing: what `bench` compares with, to tell what the journal costs. */
+export function createNoJournal(db: Database): Journal {
+  const nothing = async () => {}
+  return {
+    begin: nothing,
+    step: nothing,
+    rollingBack: nothing,
+    undone: nothing,
+    undoFailed: nothing,
+    stuck: nothing,
+    end: async (_uuid, also) => {
+      if (also !== undefined) await db.write(also)
+    },
+    unfinished: async () => [],
+    steps: async () => [],
+  }
+}
