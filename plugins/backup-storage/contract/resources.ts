@@ -1,0 +1,59 @@
+import { defineResource, long, optional, type Row, text, timestamp } from '#contract'
+
+export const backupStorage = defineResource({
+  name: 'BackupStorage',
+  className: 'org.zstack.header.storage.backup.BackupStorageInventory',
+  fields: {
+    uuid: text('Uuid of the BackupStorage.', { max: 32 }),
+    name: text('Name people see.'),
+    url: text('Where it lies.'),
+    description: optional(text('Free text.')),
+    totalCapacity: long('Bytes it can hold.'),
+    availableCapacity: long('Bytes not promised to anybody.'),
+    type: text('Type.'),
+    state: text('Administrative state.'),
+    status: text('What the system found.'),
+    createDate: timestamp('When it was created.'),
+    lastOpDate: timestamp('When it was last changed.'),
+  },
+  relations: {
+    zoneRef: { to: 'BackupStorageZoneRefInventory', column: 'uuid', otherColumn: 'backupStorageUuid' },
+    imageRef: { to: 'ImageBackupStorageRefInventory', column: 'uuid', otherColumn: 'backupStorageUuid' },
+    volumeSnapshotRef: {
+      to: 'VolumeSnapshotBackupStorageRefInventory',
+      column: 'uuid',
+      otherColumn: 'backupStorageUuid',
+    },
+    attachedZoneUuids: {
+      to: 'BackupStorageZoneRefInventory',
+      column: 'uuid',
+      otherColumn: 'backupStorageUuid',
+      embedded: true,
+      pluck: 'zoneUuid',
+    },
+  },
+  aliases: {
+    zone: 'zoneRef.zone',
+    image: 'imageRef.image',
+    volumeSnapshot: 'volumeSnapshotRef.volumeSnapshot',
+  },
+})
+export type BackupStorage = Row<typeof backupStorage>
+
+export const backupStorageZoneRef = defineResource({
+  name: 'BackupStorageZoneRef',
+  className: 'org.zstack.header.storage.backup.BackupStorageZoneRefInventory',
+  primaryKey: 'backupStorageUuid',
+  fields: {
+    id: optional(long('Id.')),
+    backupStorageUuid: text('The backup storage.', { max: 32 }),
+    zoneUuid: text('The zone.', { max: 32 }),
+    createDate: timestamp('When it was created.'),
+    lastOpDate: timestamp('When it was last changed.'),
+  },
+  relations: {
+    zone: { to: 'ZoneInventory', column: 'zoneUuid', otherColumn: 'uuid' },
+    backupStorage: { to: 'BackupStorageInventory', column: 'backupStorageUuid', otherColumn: 'uuid' },
+  },
+})
+export type BackupStorageZoneRef = Row<typeof backupStorageZoneRef>

@@ -1,0 +1,34 @@
+import type { Migration } from '#db'
+
+export const hostMigrations: readonly Migration[] = [
+  {
+    id: '0016-host',
+    create: [
+      {
+        name: 'HostVO',
+        columns: {
+          zoneUuid: 'uuid',
+          name: 'string',
+          uuid: 'uuid',
+          clusterUuid: 'uuid',
+          description: 'text?',
+          managementIp: 'string',
+          hypervisorType: 'word',
+          state: 'word',
+          status: 'word',
+          totalCpuCapacity: 'long',
+          availableCpuCapacity: 'long',
+          cpuSockets: 'int?',
+          totalMemoryCapacity: 'long',
+          availableMemoryCapacity: 'long',
+          cpuNum: 'int',
+          architecture: 'string?',
+          createDate: 'time',
+          lastOpDate: 'time',
+        },
+        primaryKey: ['uuid'],
+        indexes: [['zoneUuid'], ['name'], ['clusterUuid']],
+      },
+    ],
+  },
+]

@@ -1,0 +1,88 @@
+import { bool, defineResource, long, optional, type Row, text, timestamp } from '#contract'
+
+export const image = defineResource({
+  name: 'Image',
+  className: 'org.zstack.header.image.ImageInventory',
+  hidden: ['sha256', 'accountUuid', 'deletedAt'],
+  fields: {
+    uuid: text('Uuid of the Image.', { max: 32 }),
+    name: text('Name people see.'),
+    description: optional(text('Free text.')),
+    state: text('Administrative state.'),
+    status: text('What the system found.'),
+    size: long('Size in bytes.'),
+    actualSize: long('Actual size.'),
+    md5Sum: optional(text('Md5 sum.')),
+    url: text('Where it lies.'),
+    mediaType: text('RootVolumeTemplate, DataVolumeTemplate or ISO.'),
+    guestOsType: optional(text('Operating system, for people.')),
+    type: optional(text('Type.')),
+    platform: optional(text('Linux, Windows or Other; decides the devices.')),
+    architecture: optional(text('CPU architecture.')),
+    format: text('qcow2, raw or iso.'),
+    system: bool('Made by the system for itself.'),
+    virtio: bool('The guest has virtio drivers.'),
+    createDate: timestamp('When it was created.'),
+    lastOpDate: timestamp('When it was last changed.'),
+    sha256: optional(text('Sha256.')),
+    accountUuid: optional(text('The account.', { max: 32 })),
+    deletedAt: optional(timestamp('Deleted at.')),
+  },
+  relations: {
+    backupStorageRef: { to: 'ImageBackupStorageRefInventory', column: 'uuid', otherColumn: 'imageUuid' },
+    volume: { to: 'VolumeInventory', column: 'uuid', otherColumn: 'rootImageUuid' },
+    backupStorageRefs: {
+      to: 'ImageBackupStorageRefInventory',
+      column: 'uuid',
+      otherColumn: 'imageUuid',
+      embedded: true,
+    },
+  },
+  aliases: { backupStorage: 'backupStorageRef.backupStorage' },
+})
+export type Image = Row<typeof image>
+
+export const imageBackupStorageRef = defineResource({
+  name: 'ImageBackupStorageRef',
+  className: 'org.zstack.header.image.ImageBackupStorageRefInventory',
+  primaryKey: 'imageUuid',
+  hidden: ['id'],
+  fields: {
+    imageUuid: text('The image.', { max: 32 }),
+    backupStorageUuid: text('The backup storage.', { max: 32 }),
+    installPath: text('Where it lies on the storage.'),
+    status: text('What the system found.'),
+    exportMd5Sum: optional(text('Export md5 sum.')),
+    exportUrl: optional(text('Export url.')),
+    createDate: timestamp('When it was created.'),
+    lastOpDate: timestamp('When it was last changed.'),
+    id: optional(long('Id.')),
+  },
+  relations: {
+    image: { to: 'ImageInventory', column: 'imageUuid', otherColumn: 'uuid' },
+    backupStorage: { to: 'BackupStorageInventory', column: 'backupStorageUuid', otherColumn: 'uuid' },
+  },
+})
+export type ImageBackupStorageRef = Row<typeof imageBackupStorageRef>
+
+export const imageCache = defineResource({
+  name: 'ImageCache',
+  className: 'org.zstack.header.storage.primary.ImageCacheInventory',
+  fields: {
+    id: optional(long('Id.')),
+    primaryStorageUuid: text('The primary storage.', { max: 32 }),
+    imageUuid: text('The image.', { max: 32 }),
+    installUrl: optional(text('Install url.')),
+    mediaType: text('RootVolumeTemplate, DataVolumeTemplate or ISO.'),
+    size: long('Size in bytes.'),
+    md5sum: optional(text('Md5sum.')),
+    state: text('Administrative state.'),
+    createDate: timestamp('When it was created.'),
+    lastOpDate: timestamp('When it was last changed.'),
+    uuid: text('Uuid of the ImageCache.', { max: 32 }),
+    hostUuid: optional(text('The host.', { max: 32 })),
+    installPath: text('Where it lies on the storage.'),
+    format: text('qcow2, raw or iso.'),
+  },
+})
+export type ImageCache = Row<typeof imageCache>

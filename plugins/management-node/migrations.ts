@@ -1,0 +1,14 @@
+import type { Migration } from '#db'
+
+export const managementNodeMigrations: readonly Migration[] = [
+  {
+    id: '0013-management-node',
+    create: [
+      {
+        name: 'ManagementNodeVO',
+        columns: { uuid: 'uuid', hostName: 'string', joinDate: 'time', heartBeat: 'time' },
+        primaryKey: ['uuid'],
+      },
+    ],
+  },
+]

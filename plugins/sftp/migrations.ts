@@ -1,0 +1,22 @@
+import type { Migration } from '#db'
+
+export const sftpMigrations: readonly Migration[] = [
+  {
+    id: '0022-sftp',
+    create: [
+      {
+        name: 'SftpBackupStorageVO',
+        columns: {
+          uuid: 'uuid',
+          hostname: 'string',
+          username: 'string',
+          sshPort: 'int',
+          hostKey: 'string?',
+          agentPort: 'int?',
+          agentVersion: 'string?',
+        },
+        primaryKey: ['uuid'],
+      },
+    ],
+  },
+]

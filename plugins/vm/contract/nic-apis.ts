@@ -1,0 +1,41 @@
+import { defineApi, defineQuery, inventory, optional, ref, text } from '#contract'
+import { vmInstance, vmNic } from './resources.ts'
+
+export const attachL3NetworkToVm = defineApi({
+  name: 'AttachL3NetworkToVm',
+  message: 'org.zstack.header.vm.APIAttachL3NetworkToVmMsg',
+  path: '/vm-instances/{vmInstanceUuid}/l3-networks/{l3NetworkUuid}',
+  summary: 'Give a VM a NIC on a network, also while it runs.',
+  input: {
+    vmInstanceUuid: ref('VmInstanceVO', 'The VM.'),
+    l3NetworkUuid: ref('L3NetworkVO', 'The L3 network.'),
+    staticIp: optional(text('Static ip.')),
+    driverType: optional(text('Driver type.')),
+    customMac: optional(text('Custom mac.')),
+    vmNicParams: optional(text('Vm nic params.')),
+  },
+  output: {
+    inventory: inventory(vmInstance),
+  },
+})
+
+export const detachL3NetworkFromVm = defineApi({
+  name: 'DetachL3NetworkFromVm',
+  message: 'org.zstack.header.vm.APIDetachL3NetworkFromVmMsg',
+  method: 'DELETE',
+  path: '/vm-instances/nics/{vmNicUuid}',
+  summary: 'Take a NIC from a VM.',
+  input: {
+    vmNicUuid: ref('VmNicVO', 'Vm nic uuid.'),
+  },
+  output: {
+    inventory: inventory(vmInstance),
+  },
+})
+
+export const queryVmNic = defineQuery({
+  name: 'QueryVmNic',
+  message: 'org.zstack.header.vm.APIQueryVmNicMsg',
+  path: '/vm-instances/nics',
+  resource: vmNic,
+})

@@ -1,0 +1,48 @@
+import { bool, defineResource, int, long, optional, type Row, text, timestamp } from '#contract'
+
+export const volume = defineResource({
+  name: 'Volume',
+  className: 'org.zstack.header.volume.VolumeInventory',
+  hidden: ['accountUuid', 'deletedAt'],
+  fields: {
+    uuid: text('Uuid of the Volume.', { max: 32 }),
+    name: text('Name people see.'),
+    description: optional(text('Free text.')),
+    primaryStorageUuid: optional(text('The primary storage.', { max: 32 })),
+    vmInstanceUuid: optional(text('The VM.', { max: 32 })),
+    diskOfferingUuid: optional(text('Size of the disk, as an offering.', { max: 32 })),
+    rootImageUuid: optional(text('Root image uuid.', { max: 32 })),
+    installPath: optional(text('Where it lies on the storage.')),
+    type: text('Type.'),
+    format: optional(text('qcow2, raw or iso.')),
+    size: long('Size in bytes.'),
+    actualSize: long('Actual size.'),
+    deviceId: optional(int('Order among its kind.')),
+    state: text('Administrative state.'),
+    status: text('What the system found.'),
+    createDate: timestamp('When it was created.'),
+    lastOpDate: timestamp('When it was last changed.'),
+    isShareable: bool('Is shareable.'),
+    volumeQos: optional(text('Volume qos.')),
+    lastDetachDate: optional(timestamp('Last detach date.')),
+    lastVmInstanceUuid: optional(text('Last vm instance uuid.', { max: 32 })),
+    lastAttachDate: optional(timestamp('Last attach date.')),
+    protocol: optional(text('Protocol.')),
+    accountUuid: text('The account.', { max: 32 }),
+    hostUuid: optional(text('The host.', { max: 32 })),
+    deletedAt: optional(timestamp('Deleted at.')),
+  },
+  relations: {
+    vmInstance: { to: 'VmInstanceInventory', column: 'vmInstanceUuid', otherColumn: 'uuid' },
+    snapshot: { to: 'VolumeSnapshotInventory', column: 'uuid', otherColumn: 'volumeUuid' },
+    diskOffering: { to: 'DiskOfferingInventory', column: 'diskOfferingUuid', otherColumn: 'uuid' },
+    primaryStorage: { to: 'PrimaryStorageInventory', column: 'primaryStorageUuid', otherColumn: 'uuid' },
+    image: { to: 'ImageInventory', column: 'rootImageUuid', otherColumn: 'uuid' },
+    localStorageHostRef: {
+      to: 'LocalStorageResourceRefInventory',
+      column: 'uuid',
+      otherColumn: 'resourceUuid',
+    },
+  },
+})
+export type Volume = Row<typeof volume>

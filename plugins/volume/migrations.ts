@@ -1,0 +1,50 @@
+import type { Migration } from '#db'
+
+export const volumeMigrations: readonly Migration[] = [
+  {
+    id: '0028-volume',
+    create: [
+      {
+        name: 'VolumeVO',
+        columns: {
+          uuid: 'uuid',
+          name: 'string',
+          description: 'text?',
+          primaryStorageUuid: 'uuid?',
+          vmInstanceUuid: 'uuid?',
+          diskOfferingUuid: 'uuid?',
+          rootImageUuid: 'uuid?',
+          installPath: 'text?',
+          type: 'word',
+          format: 'word?',
+          size: 'long',
+          actualSize: 'long',
+          deviceId: 'int?',
+          state: 'word',
+          status: 'word',
+          createDate: 'time',
+          lastOpDate: 'time',
+          isShareable: 'boolean',
+          volumeQos: 'string?',
+          lastDetachDate: 'time?',
+          lastVmInstanceUuid: 'uuid?',
+          lastAttachDate: 'time?',
+          protocol: 'string?',
+          accountUuid: 'uuid',
+          hostUuid: 'uuid?',
+          deletedAt: 'time?',
+        },
+        primaryKey: ['uuid'],
+        indexes: [
+          ['name'],
+          ['primaryStorageUuid'],
+          ['vmInstanceUuid'],
+          ['diskOfferingUuid'],
+          ['rootImageUuid'],
+          ['accountUuid'],
+          ['hostUuid'],
+        ],
+      },
+    ],
+  },
+]
