@@ -1,0 +1,84 @@
+/**
+ * Which part of the repository may import which, as data. Layers point down only:
+ * kernel <- contract <- engines <- plugins <- server; agents and clients know contracts, never each other's code.
+ */
+
+/** A place in the repository: `unit` is what must not be left by a relative import (`plugins/volume`, `packages/db`, `cli`). */
+export type Place = { unit: string; kind: string; isContract: boolean }
+
+export function placeOf(path: string): Place {
+  const [top = '', name = '', inner = ''] = path.split('/')
+  if (top === 'packages')
+    return { unit: `${top}/${name}`, kind: packageKinds[name] ?? 'engine', isContract: false }
+  if (top === 'plugins' || top === 'agents') {
+    return {
+      unit: `${top}/${name}`,
+      kind: top === 'plugins' ? 'plugin' : 'agent',
+      isContract: inner === 'contract',
+    }
+  }
+  return { unit: top, kind: top, isContract: false }
+}
+
+const packageKinds: Record<string, string> = {
+  kernel: 'kernel',
+  contract: 'contract',
+  'agent-rpc': 'agent-rpc',
+  client: 'client',
+  testkit: 'testkit',
+}
+
+const engines = ['kernel', 'contract', 'agent-rpc', 'engine']
+const client = ['kernel', 'contract', 'client', 'plugin contract']
+const everything = [
+  ...[...engines, 'client', 'testkit', 'plugin', 'plugin contract', 'agent', 'agent contract'],
+  ...['server', 'cli', 'lab', 'bench', 'tools', 'e2e'],
+]
+
+/** Kinds a file of a kind may import, besides its own unit. */
+const allowed: Record<string, readonly string[]> = {
+  kernel: [],
+  contract: ['kernel'],
+  'agent-rpc': ['kernel', 'contract'],
+  engine: [...engines, 'agent contract'],
+  client: ['kernel', 'contract', 'plugin contract'],
+  testkit: everything,
+  'plugin contract': ['kernel', 'contract', 'plugin contract', 'agent contract'],
+  plugin: [...engines, 'plugin contract', 'agent contract'],
+  'agent contract': ['kernel', 'contract', 'agent-rpc', 'agent contract'],
+  agent: ['kernel', 'contract', 'agent-rpc', 'agent contract'],
+  server: [...engines, 'client', 'plugin', 'plugin contract', 'agent contract', 'lab'],
+  cli: client,
+  ctl: client,
+  zsha: client,
+  ui: client,
+  lab: ['kernel', 'contract', 'agent-rpc', 'client', 'plugin contract', 'agent contract'],
+  tools: ['kernel', 'contract', 'client', 'plugin contract', 'agent contract', 'lab'],
+  bench: everything,
+  e2e: everything,
+}
+
+/** Why a file of `from` may not import `to`, or undefined when it may. */
+export function refuseImport(
+  from: Place,
+  to: Place,
+  circumstance: { isType: boolean; isTest: boolean; isCase: boolean },
+): string | undefined {
+  if (circumstance.isCase) return undefined
+  const fromKind = kindOf(from)
+  const toKind = kindOf(to)
+  const permitted = [...(allowed[fromKind] ?? []), ...(circumstance.isTest ? ['testkit', 'client'] : [])]
+  if (permitted.includes(toKind)) return undefined
+  // A contract may speak of an engine's types (an extension point's context) and declare extension points.
+  if (fromKind === 'plugin contract' && toKind === 'engine') {
+    if (circumstance.isType || to.unit === 'packages/plugin-host') return undefined
+  }
+  if (toKind === 'plugin' || toKind === 'agent') {
+    return `${from.unit} may import only ${to.unit}/contract, not its code`
+  }
+  return `${fromKind} must not import ${toKind} (it may import: ${permitted.join(', ') || 'nothing'})`
+}
+
+function kindOf(place: Place): string {
+  return place.isContract ? `${place.kind} contract` : place.kind
+}

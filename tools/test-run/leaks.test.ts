@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'node:test'
+import { watchForLeaks } from './leaks.ts'
+
+test('a file of ours that appears in a watched folder is a leak; others and older ones are not', async (t) => {
+  const names = ['zstack-leak', 'other-leak'].map((name) => `/dev/shm/${name}-${process.pid}`)
+  t.after(() => Promise.all(names.map((name) => rm(name, { force: true }))))
+  const check = await watchForLeaks(tmpdir())
+  for (const name of names) await writeFile(name, '')
+  const leaks = (await check.findLeaks()).filter((leak) => leak.includes(String(process.pid)))
+  assert.deepEqual(leaks, [`${names[0]} was left`])
+  const later = await (await watchForLeaks(tmpdir())).findLeaks()
+  assert.ok(!later.some((leak) => leak.includes(String(process.pid))))
+})
+
+test("the lab's own check is asked when the tree has one", async () => {
+  const root = join(tmpdir(), 'with-lab')
+  await mkdir(join(root, 'lab'), { recursive: true })
+  await writeFile(join(root, 'package.json'), '{"type":"module"}')
+  const text = `let looks = 0
+    export const snapshot = () => ++looks
+    export const diff = (before: number, after: number) => ['bridge ' + before + after, { tap: 'x' }]`
+  await writeFile(join(root, 'lab/leak-check.ts'), text)
+  const leaks = await (await watchForLeaks(root)).findLeaks()
+  assert.deepEqual(leaks.slice(-2), ['bridge 12', '{"tap":"x"}'])
+})
