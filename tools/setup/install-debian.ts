@@ -11,7 +11,15 @@ import { findMissingPackages } from './debian-package-list.ts'
 const policyPath = '/usr/sbin/policy-rc.d'
 const policyText =
   '#!/bin/sh\n# Placed by zstack while it installs packages: nothing may start by itself.\nexit 101\n'
-const aptOptions = ['-o', 'DPkg::Lock::Timeout=600', '-o', 'Acquire::Retries=3', '-qq']
+const aptOptions = [
+  '-qq',
+  '-o',
+  'DPkg::Lock::Timeout=600',
+  '-o',
+  'Acquire::Retries=3',
+  '-o',
+  'Dpkg::Use-Pty=0',
+]
 
 /** Installs what is missing. Without root, or when apt fails, throws an Error that names the packages. */
 export const ensureDebianPackages = async (): Promise<void> => {
@@ -28,7 +36,9 @@ export const ensureDebianPackages = async (): Promise<void> => {
   mkdirSync('/run/lock', { recursive: true })
   // Two starts at once must not restore policy-rc.d under each other; the second finds nothing left to do.
   const installer = [process.execPath, import.meta.filename, '--locked']
-  await runCommand('flock', ['--close', '/run/lock/zstack-debian.lock', ...installer])
+  await runCommand('flock', ['--close', '/run/lock/zstack-debian.lock', ...installer]).catch((cause) => {
+    throw new Error(`cannot install the Debian packages ${missing.join(' ')}; the reason is above`, { cause })
+  })
 }
 
 const installMissing = async (): Promise<void> => {

@@ -5,15 +5,16 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { watchForLeaks } from './leaks.ts'
 
-test('a file of ours that appears in a watched folder is a leak; others and older ones are not', async (t) => {
-  const names = ['zstack-leak', 'other-leak'].map((name) => `/dev/shm/${name}-${process.pid}`)
+test('a file of ours that appears is a leak; others, older ones and those of a living process are not', async (t) => {
+  const mark = `leak-${process.pid}`
+  const names = [`zstack-${mark}-a`, `other-${mark}`, `zstack-${mark}`].map((name) => `/dev/shm/${name}`)
   t.after(() => Promise.all(names.map((name) => rm(name, { force: true }))))
   const check = await watchForLeaks(tmpdir())
   for (const name of names) await writeFile(name, '')
-  const leaks = (await check.findLeaks()).filter((leak) => leak.includes(String(process.pid)))
+  const leaks = (await check.findLeaks()).filter((leak) => leak.includes(mark))
   assert.deepEqual(leaks, [`${names[0]} was left`])
   const later = await (await watchForLeaks(tmpdir())).findLeaks()
-  assert.ok(!later.some((leak) => leak.includes(String(process.pid))))
+  assert.ok(!later.some((leak) => leak.includes(mark)))
 })
 
 test("the lab's own check is asked when the tree has one", async () => {
