@@ -6,6 +6,8 @@ type Rule = {
   pattern: RegExp
   reason: string
   appliesTo: (path: string) => boolean
+  /** A comment on the line or right above it makes the exception. */
+  isExcusable?: true
 }
 
 const isCode = (path: string) => /\.tsx?$/.test(path)
@@ -38,6 +40,7 @@ const rules: Rule[] = [
     pattern: /\bcatch\s*(\([^)]*\))?\s*\{\s*\}|\.catch\(\(\w*\) => (\{\s*\}|undefined)\)\s*$/,
     reason: 'an error disappears; say in a comment why it may',
     appliesTo: isCode,
+    isExcusable: true,
   },
   {
     pattern: /@ts-(ignore|nocheck)|@ts-expect-error\s*$/,
@@ -69,11 +72,11 @@ function findForbiddenText({ path, text }: SourceFile): string[] {
   const applicable = rules.filter((rule) => rule.appliesTo(path))
   const isHit = applicable.some((rule) => new RegExp(rule.pattern, 'm').test(text))
   if (!isHit) return []
-  return text
-    .split('\n')
-    .flatMap((line, index) =>
-      applicable.flatMap(({ pattern, reason }) =>
-        pattern.test(line) ? [`${path}:${index + 1}  ${reason}: ${line.trim().slice(0, 80)}`] : [],
-      ),
-    )
+  const lines = text.split('\n')
+  return lines.flatMap((line, index) => {
+    const isExcused = /\/\/ /.test(line) || /^\s*(\/\/|\*)/.test(lines[index - 1] ?? '')
+    return applicable
+      .filter(({ pattern, isExcusable }) => pattern.test(line) && !(isExcusable && isExcused))
+      .map(({ reason }) => `${path}:${index + 1}  ${reason}: ${line.trim().slice(0, 80)}`)
+  })
 }

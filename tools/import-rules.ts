@@ -10,12 +10,9 @@ export function placeOf(path: string): Place {
   const [top = '', name = '', inner = ''] = path.split('/')
   if (top === 'packages')
     return { unit: `${top}/${name}`, kind: packageKinds[name] ?? 'engine', isContract: false }
-  if (top === 'plugins' || top === 'agents') {
-    return {
-      unit: `${top}/${name}`,
-      kind: top === 'plugins' ? 'plugin' : 'agent',
-      isContract: inner === 'contract',
-    }
+  if (top === 'plugins') return { unit: `${top}/${name}`, kind: 'plugin', isContract: inner === 'contract' }
+  if (top === 'agents') {
+    return { unit: `${top}/${name}`, kind: agentKinds[name] ?? 'agent', isContract: inner === 'contract' }
   }
   return { unit: top, kind: top, isContract: false }
 }
@@ -28,12 +25,17 @@ const packageKinds: Record<string, string> = {
   testkit: 'testkit',
 }
 
+/** Beside the roles: their fakes, and the tests that real ones and fakes must both pass. */
+const agentKinds: Record<string, string> = { simulator: 'simulator', conformance: 'conformance' }
+
 const engines = ['kernel', 'contract', 'agent-rpc', 'engine']
 const client = ['kernel', 'contract', 'client', 'plugin contract']
 const everything = [
   ...[...engines, 'client', 'testkit', 'plugin', 'plugin contract', 'agent', 'agent contract'],
-  ...['server', 'cli', 'lab', 'bench', 'tools', 'e2e'],
+  ...['simulator', 'conformance', 'server', 'cli', 'lab', 'bench', 'tools', 'e2e'],
 ]
+
+const forTests = ['testkit', 'client', 'simulator', 'conformance']
 
 /** Kinds a file of a kind may import, besides its own unit. */
 const allowed: Record<string, readonly string[]> = {
@@ -47,6 +49,8 @@ const allowed: Record<string, readonly string[]> = {
   plugin: [...engines, 'plugin contract', 'agent contract'],
   'agent contract': ['kernel', 'contract', 'agent-rpc', 'agent contract'],
   agent: ['kernel', 'contract', 'agent-rpc', 'agent contract'],
+  simulator: ['kernel', 'contract', 'agent-rpc', 'agent contract'],
+  conformance: ['kernel', 'contract', 'agent-rpc', 'agent contract', 'testkit'],
   server: [...engines, 'client', 'plugin', 'plugin contract', 'agent contract', 'lab'],
   cli: client,
   ctl: client,
@@ -67,8 +71,10 @@ export function refuseImport(
   if (circumstance.isCase) return undefined
   const fromKind = kindOf(from)
   const toKind = kindOf(to)
-  const permitted = [...(allowed[fromKind] ?? []), ...(circumstance.isTest ? ['testkit', 'client'] : [])]
+  const permitted = [...(allowed[fromKind] ?? []), ...(circumstance.isTest ? forTests : [])]
   if (permitted.includes(toKind)) return undefined
+  // The one plugin that brings simulated hosts into a cloud.
+  if (from.unit === 'plugins/simulator' && toKind === 'simulator') return undefined
   // A contract may speak of an engine's types (an extension point's context) and declare extension points.
   if (fromKind === 'plugin contract' && toKind === 'engine') {
     if (circumstance.isType || to.unit === 'packages/plugin-host') return undefined

@@ -55,38 +55,47 @@ export function readModuleFacts(file: SourceFile): ModuleFacts {
 type Program = ReturnType<typeof parseSync>['program']
 type Span = { start: number; end: number }
 
+/**
+ * A function that declares tests is a container of them, as a file is: its tests are measured one by one.
+ * Everything else is measured with what is nested in it.
+ */
 function visitFunctions(program: Program, file: SourceFile, lineAt: LineIndex, facts: ModuleFacts): void {
-  // A test suite's callback is a container of tests, as a file is; its tests are measured one by one.
-  const suites = new Set<number>()
+  const hasTests = facts.imports.some((item) => item.specifier === 'node:test')
   const names = new Map<number, string>()
-  const add = (node: Span & { id?: { name: string } | null }) => {
-    if (suites.has(node.start)) return
+  const open: { isContainer: boolean }[] = []
+  const enter = () => void open.push({ isContainer: false })
+  const leave = (node: Span & { id?: { name: string } | null }) => {
+    if (open.pop()?.isContainer) return
     const line = lineAt(node.start)
     const name = node.id?.name ?? names.get(node.start) ?? '(anonymous)'
     facts.functions.push({ name, line, lineCount: lineAt(node.end) - line + 1 })
   }
   new Visitor({
     CallExpression: (node) => {
-      const isSuite = /^(describe|suite)\b/.test(file.text.slice(node.callee.start, node.callee.end))
-      for (const argument of isSuite ? node.arguments : []) suites.add(argument.start)
+      const call = file.text.slice(node.start, node.start + 20)
+      const around = open.at(-1)
+      if (hasTests && around && /^(test|it|t\.test|describe|suite)\b/.test(call)) around.isContainer = true
     },
     VariableDeclarator: (node) => {
       if (node.init && node.id.type === 'Identifier') names.set(node.init.start, node.id.name)
     },
-    Property: (node) => {
-      if (node.key.type === 'Identifier') names.set(node.value.start, node.key.name)
-    },
-    MethodDefinition: (node) => {
-      if (node.key.type === 'Identifier') names.set(node.value.start, node.key.name)
-    },
-    FunctionDeclaration: add,
-    FunctionExpression: add,
-    ArrowFunctionExpression: add,
+    Property: (node) => nameValue(names, node),
+    MethodDefinition: (node) => nameValue(names, node),
+    FunctionDeclaration: enter,
+    FunctionExpression: enter,
+    ArrowFunctionExpression: enter,
+    'FunctionDeclaration:exit': leave,
+    'FunctionExpression:exit': leave,
+    'ArrowFunctionExpression:exit': leave,
     TSImportType: (node) => {
       const { value } = node.source
       facts.imports.push({ specifier: String(value), line: lineAt(node.start), isType: true, names: [] })
     },
   }).visit(program)
+}
+
+function nameValue(names: Map<number, string>, { key, value }: { key: object; value: Span }): void {
+  if ('name' in key && typeof key.name === 'string') names.set(value.start, key.name)
 }
 
 type LineIndex = (offset: number) => number

@@ -57,9 +57,17 @@ test('functions of every form are measured; workflows may be longer', () => {
 
 test("a suite's callback is a container, its tests are measured", () => {
   const inner = `it('long', () => {\n${linesOf(90)}})`
-  const found = measure({ 'a.test.ts': `describe('all', () => {\n${inner}\n})` })
+  const found = measure({
+    'a.test.ts': `import { it, describe } from 'node:test'; describe('all', () => {\n${inner}\n})`,
+  })
   assert.equal(found.length, 1)
   assert.match(found[0]?.text ?? '', /a\.test\.ts:2/)
+})
+
+test('a function that declares tests is a container, wherever it lives', () => {
+  const tests = `export function declareTests() {\n${linesOf(90, "test('a', () => {})")}}`
+  assert.equal(measure({ 'a.ts': `import test from 'node:test'; ${tests}` }).length, 0)
+  assert.equal(measure({ 'a.ts': tests }).length, 1)
 })
 
 test('a folder of more than 30 source files fails; tests do not count', () => {

@@ -21,10 +21,9 @@ test("the lab's own check is asked when the tree has one", async () => {
   const root = join(tmpdir(), 'with-lab')
   await mkdir(join(root, 'lab'), { recursive: true })
   await writeFile(join(root, 'package.json'), '{"type":"module"}')
-  const text = `let looks = 0
-    export const snapshot = () => ++looks
-    export const diff = (before: number, after: number) => ['bridge ' + before + after, { tap: 'x' }]`
+  const text = `export const snapshot = () => 'links'
+    export const diff = (before: string, after: string) => ['bridge ' + before + after, { tap: 'x' }]`
   await writeFile(join(root, 'lab/leak-check.ts'), text)
   const leaks = await (await watchForLeaks(root)).findLeaks()
-  assert.deepEqual(leaks.slice(-2), ['bridge 12', '{"tap":"x"}'])
+  assert.deepEqual(leaks.slice(-2), ['bridge linkslinks', '{"tap":"x"}'])
 })
