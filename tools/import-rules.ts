@@ -17,10 +17,12 @@ export function placeOf(path: string): Place {
   return { unit: top, kind: top, isContract: false }
 }
 
+/** Packages that are not engines. An agent carries `agent base` packages to its host, besides kernel and contract. */
 const packageKinds: Record<string, string> = {
   kernel: 'kernel',
   contract: 'contract',
-  'agent-rpc': 'agent-rpc',
+  'agent-rpc': 'agent base',
+  'agent-files': 'agent base',
   client: 'client',
   testkit: 'testkit',
 }
@@ -28,7 +30,7 @@ const packageKinds: Record<string, string> = {
 /** Beside the roles: their fakes, and the tests that real ones and fakes must both pass. */
 const agentKinds: Record<string, string> = { simulator: 'simulator', conformance: 'conformance' }
 
-const engines = ['kernel', 'contract', 'agent-rpc', 'engine']
+const engines = ['kernel', 'contract', 'agent base', 'engine']
 const client = ['kernel', 'contract', 'client', 'plugin contract']
 const everything = [
   ...[...engines, 'client', 'testkit', 'plugin', 'plugin contract', 'agent', 'agent contract'],
@@ -41,22 +43,22 @@ const forTests = ['testkit', 'client', 'simulator', 'conformance']
 const allowed: Record<string, readonly string[]> = {
   kernel: [],
   contract: ['kernel'],
-  'agent-rpc': ['kernel', 'contract'],
+  'agent base': ['kernel', 'contract', 'agent base'],
   engine: [...engines, 'agent contract'],
   client: ['kernel', 'contract', 'plugin contract'],
   testkit: everything,
   'plugin contract': ['kernel', 'contract', 'plugin contract', 'agent contract'],
   plugin: [...engines, 'plugin contract', 'agent contract'],
-  'agent contract': ['kernel', 'contract', 'agent-rpc', 'agent contract'],
-  agent: ['kernel', 'contract', 'agent-rpc', 'agent contract'],
-  simulator: ['kernel', 'contract', 'agent-rpc', 'agent contract'],
-  conformance: ['kernel', 'contract', 'agent-rpc', 'agent contract', 'testkit'],
+  'agent contract': ['kernel', 'contract', 'agent base', 'agent contract'],
+  agent: ['kernel', 'contract', 'agent base', 'agent contract'],
+  simulator: ['kernel', 'contract', 'agent base', 'agent contract'],
+  conformance: ['kernel', 'contract', 'agent base', 'agent contract', 'testkit'],
   server: [...engines, 'client', 'plugin', 'plugin contract', 'agent contract', 'lab'],
   cli: client,
   ctl: client,
   zsha: client,
   ui: client,
-  lab: ['kernel', 'contract', 'agent-rpc', 'client', 'plugin contract', 'agent contract'],
+  lab: ['kernel', 'contract', 'agent base', 'client', 'plugin contract', 'agent contract'],
   tools: ['kernel', 'contract', 'client', 'plugin contract', 'agent contract', 'lab'],
   bench: everything,
   e2e: everything,
