@@ -1,0 +1,113 @@
+/** `./zstack test`: finds test files, runs each in its own process and folder, and leaves the machine as it was. */
+import { rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ensureDebianPackages } from './setup/install-debian.ts'
+import { repositoryRoot } from './source-tree.ts'
+import { discoverTests, type TestFile, type TestKind } from './test-run/discover.ts'
+import { isAnotherRunActive, makeRunFolder, watchForLeaks } from './test-run/leaks.ts'
+import { countTotals, describeFile, describeRun } from './test-run/report.ts'
+import { type FileResult, runTestFile } from './test-run/run-file.ts'
+
+const timeLimitsMs: Record<TestKind, number> = { unit: 60_000, cases: 120_000, e2e: 900_000 }
+const parallelFiles = 2
+const noRootReason =
+  'end-to-end tests make network namespaces and virtual machines: run ./zstack test as root'
+
+type Options = {
+  root: string
+  isFixture: boolean
+  /** Other work on this machine comes and goes meanwhile: what appears is told, but may not be ours. */
+  isShared: boolean
+  timeLimitMs: number | undefined
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: 'string' },
+      shared: { type: 'boolean' },
+      // For the runner's own tests: another tree, another limit.
+      root: { type: 'string' },
+      'time-limit': { type: 'string' },
+    },
+  })
+  const options: Options = {
+    root: resolve(values.root ?? repositoryRoot),
+    isFixture: values.root !== undefined,
+    isShared: values.shared === true,
+    timeLimitMs: values['time-limit'] ? Number(values['time-limit']) * 1000 : undefined,
+  }
+  const tests = await discoverTests(options.root, positionals)
+  const run = await runTests(tests, options)
+  if (values.json)
+    await writeFile(values.json, `${JSON.stringify({ ...countTotals(run), ...run }, null, 2)}\n`)
+  console.log(describeRun(run))
+  const { passed, failed } = countTotals(run)
+  process.exitCode = failed > 0 || passed === 0 ? 1 : 0
+}
+
+async function runTests(tests: TestFile[], options: Options) {
+  const runFailures: string[] = []
+  if (!options.isFixture && tests.length > 0) runFailures.push(...(await installPackages()))
+  const runFolder = await makeRunFolder()
+  const abort = new AbortController()
+  const onSignal = () => abort.abort()
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal).once('SIGHUP', onSignal)
+  try {
+    const leakCheck = await watchForLeaks(options.root)
+    const files = await runFiles(tests, runFolder, abort.signal, options)
+    if (abort.signal.aborted) runFailures.push('interrupted: not every test ran')
+    const leaks = (await leakCheck.findLeaks()).map((leak) => `leak: ${leak}`)
+    if (leaks.length > 0 && (options.isShared || (await isAnotherRunActive(runFolder)))) {
+      console.log(`other work is active on this machine; these may be its own:\n  ${leaks.join('\n  ')}`)
+    } else runFailures.push(...leaks)
+    return { files, runFailures }
+  } finally {
+    await rm(runFolder, { recursive: true, force: true })
+  }
+}
+
+async function runFiles(tests: TestFile[], runFolder: string, signal: AbortSignal, options: Options) {
+  const results: FileResult[] = []
+  const isRoot = process.geteuid?.() === 0
+  const queues = {
+    parallel: tests.filter((test) => test.kind !== 'e2e'),
+    serial: tests.filter((test) => test.kind === 'e2e'),
+  }
+  const work = async (queue: TestFile[]) => {
+    for (let file = queue.shift(); file && !signal.aborted; file = queue.shift()) {
+      const folder = join(runFolder, String(tests.indexOf(file)))
+      const timeLimitMs = options.timeLimitMs ?? timeLimitsMs[file.kind]
+      const result =
+        file.kind === 'e2e' && !isRoot
+          ? skipFile(file)
+          : await runTestFile({ root: options.root, file, folder, timeLimitMs, signal })
+      results.push(result)
+      console.log(describeFile(result))
+    }
+  }
+  await Promise.all(Array.from({ length: parallelFiles }, () => work(queues.parallel)))
+  await work(queues.serial)
+  return results
+}
+
+function skipFile(file: TestFile): FileResult {
+  const skipped = [{ name: '(whole file)', reason: noRootReason }]
+  return { ...file, passed: 0, failures: [], skipped, durationMs: 0, output: '' }
+}
+
+/** Without root, tests that need a program say so themselves; with root, not getting one is a failure of the run. */
+async function installPackages(): Promise<string[]> {
+  try {
+    await ensureDebianPackages()
+    return []
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    console.error(`zstack: ${message}`)
+    return process.geteuid?.() === 0 ? [`Debian packages: ${message}`] : []
+  }
+}
+
+await main()
