@@ -1,12 +1,14 @@
 import { access, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { waitUntil } from './wait.ts'
+import { waitFor } from '#kernel'
 
 /** Kills every process in the group and below at once, also a frozen one, and returns when none is left. */
 export async function killGroup(path: string): Promise<void> {
   if (!(await exists(path))) return
   await writeFile(join(path, 'cgroup.kill'), '1')
-  await waitUntil(`the processes in ${path} to be gone`, async () => !(await isPopulated(path)), 10_000)
+  await waitFor(`the processes in ${path} to be gone`, async () => !(await isPopulated(path)), {
+    timeoutMs: 10_000,
+  })
 }
 
 /** Removes an empty group with the groups that libvirt or systemd made below it. */
@@ -22,7 +24,7 @@ export async function setFrozen(path: string, frozen: boolean): Promise<void> {
   await writeFile(join(path, 'cgroup.freeze'), frozen ? '1' : '0')
   const wanted = `frozen ${frozen ? 1 : 0}`
   const settled = async () => (await readFile(join(path, 'cgroup.events'), 'utf8')).includes(wanted)
-  await waitUntil(`${path} to be ${frozen ? 'frozen' : 'thawed'}`, settled, 10_000)
+  await waitFor(`${path} to be ${frozen ? 'frozen' : 'thawed'}`, settled, { timeoutMs: 10_000 })
 }
 
 export async function isFrozen(path: string): Promise<boolean> {

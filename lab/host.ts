@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { access, cp, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { waitFor } from '#kernel'
 import { isFrozen, killGroup, setFrozen } from './cgroup.ts'
 import { type CommandOptions, type CommandResult, runCommand } from './command.ts'
 import {
@@ -16,7 +17,6 @@ import {
 import { LabError } from './error.ts'
 import type { HostRecord, LabState } from './state.ts'
 import { portsOf, removePorts, setPorts } from './switch.ts'
-import { waitUntil } from './wait.ts'
 
 export type HostCondition = 'running' | 'booting' | 'frozen' | 'off'
 
@@ -56,17 +56,18 @@ async function awaitBoot(config: LabConfig, host: string): Promise<void> {
   let joined = false
   try {
     const goal = config.init === 'mini' ? 'ready' : 'booted'
-    await waitUntil(
+    const outcome = await waitFor(
       `host ${host} to boot`,
       async () => {
-        if ((await readFile(join(dir, 'events'), 'utf8')).includes(goal)) return true
+        if ((await readFile(join(dir, 'events'), 'utf8')).includes(goal)) return goal
         const alive = (await readFile(supervisors, 'utf8')) !== ''
-        if (joined && !alive) throw new LabError('it stopped while booting')
+        if (joined && !alive) return 'stopped'
         joined ||= alive
         return false
       },
-      BOOT_TIMEOUT_MS,
+      { timeoutMs: BOOT_TIMEOUT_MS },
     )
+    if (outcome === 'stopped') throw new LabError('it stopped while booting')
     if (config.init === 'systemd') await awaitSystemd(config, host)
   } catch (cause) {
     const tail = (await readFile(join(dir, 'console'), 'utf8')).trim().split('\n').slice(-8).join('\n')
@@ -79,10 +80,10 @@ async function awaitBoot(config: LabConfig, host: string): Promise<void> {
 
 async function awaitSystemd(config: LabConfig, host: string): Promise<void> {
   const ask = ['sh', '-c', 'systemctl is-system-running --wait; virsh -q -c qemu:///system version']
-  await waitUntil(
+  await waitFor(
     `systemd on ${host}`,
     async () => (await execInHost(config, host, ask, { allowFailure: true })).status === 0,
-    BOOT_TIMEOUT_MS,
+    { timeoutMs: BOOT_TIMEOUT_MS },
   )
 }
 
@@ -140,10 +141,10 @@ export async function hostCommand(
   const condition = await conditionOf(config, host)
   if (condition === 'off' || condition === 'frozen') throw new LabError(`host ${host} is ${condition}`)
   const pidFile = join(hostDir(config.name, host), 'init.pid')
-  const pid = await waitUntil(
+  const pid = await waitFor(
     `host ${host} to boot`,
     async () => (await readFile(pidFile, 'utf8').catch(() => '')).trim() || undefined,
-    BOOT_TIMEOUT_MS,
+    { timeoutMs: BOOT_TIMEOUT_MS },
   )
   const enter = ['nsenter', '-t', pid, '-m', '-u', '-i', '-n', '-p', '-C', '-T', '-r', '-w', '--']
   const confine = ['setpriv', '--bounding-set', '-sys_time', '--', 'env', '-i', `PATH=${PATH}`, 'HOME=/root']

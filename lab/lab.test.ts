@@ -8,6 +8,7 @@ import { copyFile, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { waitFor } from '#kernel'
 import { runCommand } from './command.ts'
 import { stateDir } from './config.ts'
 import { LabError } from './error.ts'
@@ -15,7 +16,6 @@ import { startMetadata } from './guest-services.fixture.ts'
 import { buildGuestImage } from './images/build-guest.ts'
 import { createLab, type Lab } from './lab.ts'
 import { diff, type Snapshot, snapshot } from './leak-check.ts'
-import { waitUntil } from './wait.ts'
 
 const NAME = `test-${process.pid}`
 const root = process.getuid?.() === 0
@@ -114,7 +114,9 @@ test('reboot from inside boots again with a new boot id and a clock from zero', 
   const bootId = async () => (await host.exec(['cat', '/proc/sys/kernel/random/boot_id'])).stdout
   const first = await bootId()
   await host.exec(['reboot'], { allowFailure: true })
-  await waitUntil('a new boot id', async () => (await bootId().catch(() => first)) !== first, 10_000)
+  await waitFor('a new boot id', async () => (await bootId().catch(() => first)) !== first, {
+    timeoutMs: 10_000,
+  })
   const [uptime] = (await host.exec(['cat', '/proc/uptime'])).stdout.split('.')
   assert.ok(Number(uptime) < 10, `uptime ${uptime}`)
 })
@@ -123,14 +125,14 @@ test('a frozen host answers ping but runs nothing until thawed', { skip }, async
   const host = lab.host('host1')
   await host.exec(['sh', '-c', '(while :; do date +%s%N > /run/tick; sleep 0.01; done) >/dev/null 2>&1 &'])
   const tick = async () => (await host.exec(['cat', '/run/tick'])).stdout
-  await waitUntil('the first tick', async () => (await tick().catch(() => '')) !== '', 5000)
+  await waitFor('the first tick', async () => (await tick().catch(() => '')) !== '', { timeoutMs: 5000 })
   await host.freeze()
   assert.equal(await host.condition(), 'frozen')
   assert.equal(await answers(host.address), true)
   await assert.rejects(host.exec(['true']), /is frozen/)
   await host.thaw()
   const after = await tick()
-  await waitUntil('time to go on', async () => (await tick()) !== after, 5000)
+  await waitFor('time to go on', async () => (await tick()) !== after, { timeoutMs: 5000 })
 })
 
 test('cut and heal: all cables, one pair, the path to the management server', { skip }, async () => {
@@ -141,15 +143,15 @@ test('cut and heal: all cables, one pair, the path to the management server', { 
   await host1.cut()
   assert.deepEqual([await answers(host1.address), await host1SeesHost2()], [false, false])
   await host1.heal()
-  await waitUntil('the healed path', () => answers(host1.address), 5000)
+  await waitFor('the healed path', () => answers(host1.address), { timeoutMs: 5000 })
   await host1.cut('host2')
   assert.deepEqual([await answers(host1.address), await host1SeesHost2()], [true, false])
   await host1.heal('host2')
-  await waitUntil('the healed path', host1SeesHost2, 5000)
+  await waitFor('the healed path', host1SeesHost2, { timeoutMs: 5000 })
   await host1.cut('switch')
   assert.deepEqual([await answers(host1.address), await host1SeesHost2()], [false, true])
   await host1.heal('switch')
-  await waitUntil('the healed path', () => answers(host1.address), 5000)
+  await waitFor('the healed path', () => answers(host1.address), { timeoutMs: 5000 })
   await assert.rejects(async () => host1.cut('nobody'), /no host 'nobody'/)
 })
 
@@ -166,13 +168,13 @@ test('a guest boots on a host, reads its data, serves it, and obeys the power bu
   await host.exec(['virsh', '-q', 'create', '/zstack_ps/guest.xml'])
   const console = async () =>
     (await host.exec(['cat', '/zstack_ps/console.log'], { allowFailure: true })).stdout
-  const said = await waitUntil(
+  const said = await waitFor(
     'the guest to be ready',
     async () => {
       const text = await console()
       return text.includes('GUEST-READY guest-one') && text
     },
-    30_000,
+    { timeoutMs: 30_000 },
   )
   assert.match(said, /LEASE eth0 10\.99\.0\.50\/24 .*mtu=1450/)
   assert.match(said, /^ran in guest-one\r?$/m)
@@ -183,17 +185,22 @@ test('a guest boots on a host, reads its data, serves it, and obeys the power bu
   assert.match(await get('/disks'), /^vda \d+$/m)
   await host.exec(['virsh', '-q', 'shutdown', 'guest'])
   const gone = async () => (await host.exec(['virsh', '-q', 'list', '--name'])).stdout.trim() === ''
-  await waitUntil('the guest to power off', gone, 15_000)
+  await waitFor('the guest to power off', gone, { timeoutMs: 15_000 })
 })
 
 test('a second lab lives beside the first, with systemd and the same addresses', { skip }, async () => {
-  const other = createLab({ name: `${NAME}-b`, init: 'systemd', nat: false, password: 'secret-b' })
+  const other = createLab({
+    name: `test-b-${process.pid}`,
+    init: 'systemd',
+    nat: false,
+    password: 'secret-b',
+  })
   try {
     const { hosts, nat } = await other.up({ hosts: 1 })
     assert.deepEqual(hosts, [{ name: 'host1', address: '10.98.0.11', state: 'running' }])
     assert.deepEqual(nat, { on: false, reason: 'switched off' })
     assert.equal((await other.host('host1').exec(['systemctl', 'is-system-running'])).stdout, 'running\n')
-    assert.equal(createLab({ name: `${NAME}-b` }).host('host1').password, 'secret-b')
+    assert.equal(createLab({ name: other.name }).host('host1').password, 'secret-b')
     await other.host('host1').exec(['touch', '/etc/only-here'])
     await assert.rejects(lab.host('host1').exec(['ls', '/etc/only-here']), LabError)
   } finally {
@@ -224,7 +231,9 @@ test('down leaves nothing behind, and down again is fine', { skip }, async () =>
   )
   await lab.down()
   // other work on this machine may come and go; what is ours bears the lab's name or one of these
-  const ours = new RegExp(`${NAME}|br-mgmt|br-vm|nat0|-host[12]|table \\w+ lab|10\\.9[789]\\.`)
+  const ours = new RegExp(
+    `lab-test-(b-)?${process.pid}|br-mgmt|br-vm|nat0|-host[12]|table \\w+ lab|10\\.9[789]\\.`,
+  )
   assert.deepEqual(
     diff(untouched, await snapshot()).filter((line) => ours.test(line)),
     [],

@@ -47,9 +47,15 @@ export function diff(before: Snapshot, after: Snapshot): string[] {
   return (Object.keys(before) as (keyof Snapshot)[]).flatMap((category) => {
     const added = subtract(after[category], before[category]).map((line) => `+ ${category}: ${line}`)
     const gone = subtract(before[category], after[category]).map((line) => `- ${category}: ${line}`)
-    // a daemon of somebody else may end at any time; that is no leak of ours
-    return category === 'processes' ? added : [...added, ...gone]
+    // what runs in a lab that was up before may come and go
+    if (category === 'processes') return added.filter((line) => !isOfEarlierLab(before, line))
+    return [...added, ...gone]
   })
+}
+
+function isOfEarlierLab(before: Snapshot, line: string): boolean {
+  const group = line.match(/ in (\/zstack-lab-[^/ ]+)/)?.[1]
+  return group !== undefined && before.cgroups.includes(join(cgroupRoot(), group))
 }
 
 function subtract(from: readonly string[], what: readonly string[]): string[] {

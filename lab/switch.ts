@@ -8,11 +8,11 @@ import { spawn } from 'node:child_process'
 import { access, open, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { waitFor } from '#kernel'
 import { runCommand } from './command.ts'
 import { cgroupDir, HOST_INIT, type LabConfig, NAT_PREFIX, networkNamespace, stateDir } from './config.ts'
 import { LabError } from './error.ts'
 import type { NatState } from './state.ts'
-import { waitUntil } from './wait.ts'
 
 const RULES = (config: LabConfig) => `
 table bridge lab {
@@ -108,14 +108,15 @@ async function launchSlirp(config: LabConfig, logFd: number): Promise<NatState> 
     ended = `slirp4netns ended with status ${status}`
   })
   child.unref()
-  await waitUntil(
+  await waitFor(
     'slirp4netns to bring up nat0',
     async () => {
-      if (ended) throw new LabError(ended)
+      if (ended) return true
       return (await runInSwitch(config.name, ['ip', '-4', 'route', 'show', 'default'])).includes('nat0')
     },
-    3000,
+    { timeoutMs: 3000 },
   )
+  if (ended) throw new LabError(ended)
   return { on: true, pid: child.pid as number, resolver: `${NAT_PREFIX}.3` }
 }
 
