@@ -111,10 +111,11 @@ async function listCgroups(dir: string): Promise<string[]> {
 async function listLoopDevices(): Promise<string[]> {
   const names = (await listNames('/sys/block')).filter((name) => name.startsWith('loop'))
   const lines = names.map(async (name) => {
-    const backing = await readFile(`/sys/block/${name}/loop/backing_file`, 'utf8').catch(() => undefined)
-    return backing && `${name} on ${backing.trim()}`
+    // a device without a file behind it lacks this entry
+    const backing = await readFile(`/sys/block/${name}/loop/backing_file`, 'utf8').catch(() => '')
+    return backing === '' ? [] : [`${name} on ${backing.trim()}`]
   })
-  return (await Promise.all(lines)).filter((line) => line !== undefined && line !== '') as string[]
+  return (await Promise.all(lines)).flat()
 }
 
 async function listFiles(): Promise<string[]> {
