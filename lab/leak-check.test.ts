@@ -32,6 +32,14 @@ test('processes of a lab that was up before may come and go, others may not come
   assert.deepEqual(diff(before, { ...before, processes: [own, other] }), [`+ processes: ${other}`])
 })
 
+test('what a living test made is its own business until it ends', () => {
+  const mine = `zstack-lab-test-${process.pid}`
+  const running = `zstack-lab-test-${process.ppid}`
+  const ended = 'zstack-lab-test-4194304999'
+  const after = { ...nothing, networkNamespaces: [mine, running, ended] }
+  assert.deepEqual(diff(nothing, after), [`+ networkNamespaces: ${mine}`, `+ networkNamespaces: ${ended}`])
+})
+
 test('a state directory left on the real machine is found, and gone when removed', async () => {
   const before = await snapshot()
   const left = await mkdtemp('/tmp/zstack-leak-')

@@ -3,6 +3,7 @@
  * What counts is what this project makes: daemons and guests, namespaces, mounts, links, cgroups, loop
  * devices, rules and state files.
  */
+import { existsSync } from 'node:fs'
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runCommand } from './command.ts'
@@ -23,8 +24,10 @@ export interface Snapshot {
 const DAEMONS =
   /qemu|libvirtd|virtlog|virtlock|dnsmasq|slirp4netns|host-init\.sh|sshd|haproxy|keepalived|swtpm/
 const NODE_PROGRAMS = /\/(agents|server|lab)\/\S*\.ts/
+const MACHINES_OWN: readonly (keyof Snapshot)[] = ['links', 'rules', 'mounts']
 const OUR_DIRECTORIES = ['/dev/shm', '/var/lib', '/run', '/tmp', '/etc', '/var/log']
-const OUR_FILES = /^zstack|^zs-/
+/** Not the test runner's own folders: it removes them after it has asked us. */
+const OUR_FILES = /^zstack(?!-test-\d)|^zs-/
 
 export async function snapshot(): Promise<Snapshot> {
   const [processes, networkNamespaces, mounts, links, rules, cgroups, loopDevices, files] = await Promise.all(
@@ -42,20 +45,27 @@ export async function snapshot(): Promise<Snapshot> {
   return { processes, networkNamespaces, mounts, links, rules, cgroups, loopDevices, files }
 }
 
-/** One line for each thing that is there now and was not before (`+`), or the other way round (`-`). */
+/** One line for each thing that is there now and was not before (`+`); `-` for what the machine lost. */
 export function diff(before: Snapshot, after: Snapshot): string[] {
   return (Object.keys(before) as (keyof Snapshot)[]).flatMap((category) => {
     const added = subtract(after[category], before[category]).map((line) => `+ ${category}: ${line}`)
     const gone = subtract(before[category], after[category]).map((line) => `- ${category}: ${line}`)
-    // what runs in a lab that was up before may come and go
-    if (category === 'processes') return added.filter((line) => !isOfEarlierLab(before, line))
-    return [...added, ...gone]
+    const left = added.filter((line) => !isOfEarlierLab(before, line) && !isOfAnotherRun(line))
+    // only what was the machine's before can be missed: its links, rules and mounts
+    return MACHINES_OWN.includes(category) ? [...left, ...gone] : left
   })
 }
 
+/** What runs in a lab that was up before may come and go. */
 function isOfEarlierLab(before: Snapshot, line: string): boolean {
   const group = line.match(/ in (\/zstack-lab-[^/ ]+)/)?.[1]
   return group !== undefined && before.cgroups.includes(join(cgroupRoot(), group))
+}
+
+/** By custom, the name of a test's lab or directory ends in its maker's pid; a living maker still cleans up. */
+function isOfAnotherRun(line: string): boolean {
+  const maker = line.match(/zstack-[a-z0-9-]*?-(\d+)(?![\w-])/)?.[1]
+  return maker !== undefined && Number(maker) !== process.pid && existsSync(`/proc/${maker}`)
 }
 
 function subtract(from: readonly string[], what: readonly string[]): string[] {
