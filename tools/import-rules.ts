@@ -47,7 +47,7 @@ const allowed: Record<string, readonly string[]> = {
   engine: [...engines, 'agent contract'],
   client: ['kernel', 'contract', 'plugin contract'],
   testkit: everything,
-  'plugin contract': ['kernel', 'contract', 'plugin contract', 'agent contract'],
+  'plugin contract': ['kernel', 'contract', 'agent base', 'plugin contract', 'agent contract'],
   plugin: [...engines, 'plugin contract', 'agent contract'],
   'agent contract': ['kernel', 'contract', 'agent base', 'agent contract'],
   agent: ['kernel', 'contract', 'agent base', 'agent contract'],

@@ -14,7 +14,7 @@ export const systemTagPattern = defineHook<SystemTagPattern>('system tag')
 export function matchTag(pattern: string, tag: string): Record<string, string> | undefined {
   const names = [...pattern.matchAll(/\{(\w+)\}/g)].map((m) => m[1] ?? '')
   const literals = pattern.split(/\{\w+\}/)
-  const source = literals.map(escape).join('\u0000')
+  const source = literals.map(escapeRegExp).join('\u0000')
   let i = 0
   const expression = source.replaceAll('\u0000', () => (++i === names.length ? '([\\s\\S]+)' : '(.+?)'))
   const match = new RegExp(`^${expression}$`).exec(tag)
@@ -22,6 +22,6 @@ export function matchTag(pattern: string, tag: string): Record<string, string> |
   return Object.fromEntries(names.map((name, at) => [name, match[at + 1] ?? '']))
 }
 
-function escape(text: string): string {
+function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
