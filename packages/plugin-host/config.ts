@@ -4,6 +4,8 @@ import type { ConfigDefinition } from '#contract'
 export interface Config {
   get<T>(definition: ConfigDefinition<T>): T
   definitions(): readonly ConfigDefinition[]
+  /** Calls `listener` after the value changed. */
+  onChange<T>(definition: ConfigDefinition<T>, listener: (value: T) => void): void
   /** Used by the plugin that stores values; everyone else only reads. */
   set(category: string, name: string, value: unknown): void
 }
@@ -11,6 +13,7 @@ export interface Config {
 export function createConfig(definitions: readonly ConfigDefinition[]): Config {
   const values = new Map<string, unknown>()
   const key = (d: { category: string; name: string }) => `${d.category}.${d.name}`
+  const listeners = new Map<string, ((value: never) => void)[]>()
   const known = new Set<string>()
   for (const definition of definitions) {
     if (known.has(key(definition)))
@@ -23,8 +26,12 @@ export function createConfig(definitions: readonly ConfigDefinition[]): Config {
       return value === undefined ? definition.defaultValue : (value as T)
     },
     definitions: () => definitions,
+    onChange: (definition, listener) => {
+      listeners.set(key(definition), [...(listeners.get(key(definition)) ?? []), listener as never])
+    },
     set: (category, name, value) => {
       values.set(`${category}.${name}`, value)
+      for (const listener of listeners.get(`${category}.${name}`) ?? []) listener(value as never)
     },
   }
 }

@@ -55,6 +55,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
   const jobs = createJobs(db, node.uuid)
   const shared = {
     db,
+    jobs,
     queues,
     query,
     workflows,
@@ -69,6 +70,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     extensions: createExtensions(),
     registrations: new Map(),
     scope: new Scope(),
+    loaders: [],
     starters: [],
   }
   for (const plugin of plugins) await plugin.setup(contextFor(plugin, parts))
@@ -77,7 +79,6 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
   const dispatcher = createDispatcher({
     ...shared,
     queries: query,
-    jobs,
     registrations: parts.registrations,
     authenticate,
     notReady: () => notReady,
@@ -87,6 +88,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     jobs,
     context: contextFor({ name: 'cloud' }, parts),
     start: async () => {
+      for (const load of parts.loaders) await load()
       const recovered = await workflows.recover()
       for (const { error, ...row } of recovered)
         log.warn({ ...row, err: error?.details }, 'an unfinished workflow was recovered')
@@ -107,6 +109,7 @@ interface Parts {
   readonly queues: KeyedQueues
   readonly query: PluginContext['query']
   readonly workflows: PluginContext['workflows']
+  readonly jobs: Jobs
   readonly config: PluginContext['config']
   readonly node: NodeInfo
   readonly log: Logger
@@ -115,6 +118,7 @@ interface Parts {
   readonly extensions: Extensions
   readonly registrations: Map<string, Registration>
   readonly scope: Scope
+  readonly loaders: (() => void | Promise<void>)[]
   readonly starters: (() => void | Promise<void>)[]
 }
 
@@ -145,6 +149,7 @@ function contextFor(plugin: Pick<Plugin, 'name'>, parts: Parts): PluginContext {
     driver: extensions.driver,
     drivers: extensions.drivers,
     hooks: extensions.hooks,
+    onLoad: (load) => void parts.loaders.push(load),
     onReady: (start) => void starters.push(start),
     own: (item) => scope.add(item),
     every: (name, seconds, work) => starters.push(() => scope.onDispose(repeat(name, seconds, work, log))),

@@ -6,6 +6,7 @@ import type { QueryEngine } from '#query'
 import type { RunOptions, Workflow, WorkflowEngine } from '#workflow'
 import type { Config } from './config.ts'
 import type { Driver, Hook } from './extension.ts'
+import type { Jobs } from './jobs.ts'
 
 /** A feature. Removing it from the server's list removes the feature and nothing else. */
 export interface Plugin {
@@ -54,6 +55,7 @@ export interface PluginContext {
   readonly events: Events
   readonly queues: KeyedQueues
   readonly workflows: WorkflowEngine
+  readonly jobs: Jobs
   readonly log: Logger
   readonly node: NodeInfo
   handle<A extends Api>(api: A, handler: ApiHandler<A>, options?: HandleOptions<Input<A>>): void
@@ -66,7 +68,9 @@ export interface PluginContext {
   driver<T>(driver: Driver<T>, type: string): T
   drivers<T>(driver: Driver<T>): ReadonlyMap<string, T>
   hooks<T>(hook: Hook<T>): readonly T[]
-  /** Runs after every plugin is set up and unfinished workflows are recovered. */
+  /** Runs after every plugin is set up, before anything is recovered or served: brings stored settings into memory. */
+  onLoad(start: () => void | Promise<void>): void
+  /** Runs after unfinished workflows are recovered, before requests are served. */
   onReady(start: () => void | Promise<void>): void
   /** Stops with the plugin, in reverse order of registration. */
   own<T extends Disposable>(item: T): T

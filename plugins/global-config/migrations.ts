@@ -7,7 +7,7 @@ export const globalConfigMigrations: readonly Migration[] = [
       {
         name: 'GlobalConfigVO',
         columns: {
-          id: 'long?',
+          id: 'long',
           name: 'string',
           category: 'word',
           description: 'text?',

@@ -6,7 +6,7 @@ export const globalConfig = defineResource({
   table: 'GlobalConfigVO',
   primaryKey: 'id',
   fields: {
-    id: optional(long('Id.')),
+    id: long('Id.'),
     name: text('Name people see.'),
     category: text('Category.'),
     description: optional(text('Free text.')),

@@ -15,6 +15,8 @@ export interface HostFacts {
  * that contract is the hypervisor driver interface, and a connector is its transport.
  */
 export interface HostConnector {
+  /** Memory of a host that VMs never get, bytes. */
+  reservedMemoryBytes(): number
   /** Client of the host's agent, shared and bounded by the configured parallelism. Opens connections when first used. */
   client(hostUuid: string): Promise<AgentClient>
   /** Makes the agent run there in the version of this management node, and learns what the host has. Repeats are fine. */

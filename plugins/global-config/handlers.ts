@@ -1,0 +1,51 @@
+import { type ConfigDefinition, parse } from '#contract'
+import { find, insert, update } from '#db'
+import { CloudError, sysErrors } from '#kernel'
+import type { PluginContext } from '#plugin-host'
+import { nearest } from '#query'
+import { updateGlobalConfig } from './contract/apis.ts'
+import { globalConfig } from './contract/resources.ts'
+
+export function handleGlobalConfigs(ctx: PluginContext): void {
+  ctx.handle(updateGlobalConfig, async ({ category, name, value }) => {
+    const definition = requireDefinition(ctx, category, name)
+    const next = value === undefined ? definition.defaultValue : read(definition, value)
+    const patch = { value: String(next) }
+    await ctx.db.write((tx) => update(tx, globalConfig, { category, name }, patch))
+    ctx.config.set(category, name, next)
+    const [row] = await find(ctx.db, globalConfig, { category, name })
+    return { inventory: row }
+  })
+}
+
+/** Gives every declared configuration its row, and brings stored values into memory. */
+export async function loadGlobalConfigs(ctx: PluginContext): Promise<void> {
+  const rows = await find(ctx.db, globalConfig, {})
+  const stored = new Map(rows.map((row) => [`${row.category}.${row.name}`, row]))
+  let id = rows.reduce((max, row) => Math.max(max, row.id), 0)
+  for (const definition of ctx.config.definitions()) {
+    const { category, name, description, defaultValue } = definition
+    const row = stored.get(`${category}.${name}`)
+    if (row !== undefined) {
+      ctx.config.set(category, name, read(definition, row.value))
+      continue
+    }
+    id += 1
+    const value = String(defaultValue)
+    await ctx.db.write((tx) => insert(tx, globalConfig, { id, category, name, description, defaultValue: value, value }))
+  }
+}
+
+function read(definition: ConfigDefinition, value: string): unknown {
+  const owner = `the global configuration ${definition.category}.${definition.name}`
+  return parse({ value: definition.field }, { value }, owner).value
+}
+
+function requireDefinition(ctx: PluginContext, category: string, name: string): ConfigDefinition {
+  const all = ctx.config.definitions()
+  const found = all.find((d) => d.category === category && d.name === name)
+  if (found !== undefined) return found
+  const guess = nearest(`${category}.${name}`, all.map((d) => `${d.category}.${d.name}`))
+  const hint = guess === undefined ? 'see QueryGlobalConfig' : `did you mean '${guess}'?`
+  throw new CloudError(sysErrors.resourceNotFound, `there is no global configuration '${category}.${name}'; ${hint}`)
+}

@@ -1,0 +1,91 @@
+import { findOne, insert, remove } from '#db'
+import { CloudError, sysErrors } from '#kernel'
+import type { PluginContext } from '#plugin-host'
+import { defineStep, defineWorkflow, type Workflow } from '#workflow'
+import type { HostConnections } from './connection.ts'
+import { hostConnector, hostHook } from './contract/extensions.ts'
+import type { AddHostInput } from './contract/messages.ts'
+import { type Host, host } from './contract/resources.ts'
+
+/** Adds a host: its rows, then the connection with all that plugins prepare there. */
+export function addHostWorkflow(ctx: PluginContext, connections: HostConnections): Workflow<AddHostInput, Host> {
+  const insertRows = defineStep<AddHostInput, void>({
+    name: 'insert-host',
+    run: async ({ host: row, extension }) => {
+      const resource = extension === undefined ? undefined : ctx.query.registry.byInventory(extension.inventory)
+      await ctx.db.write(async (tx) => {
+        if ((await findOne(tx, host, { uuid: row.uuid })) !== undefined) return
+        await refuseSecond(await findOne(tx, host, { managementIp: row.managementIp }))
+        await insert(tx, host, row)
+        if (resource !== undefined && extension !== undefined) await insert(tx, resource, extension.row as never)
+      })
+    },
+    undo: async ({ host: row, extension }) => {
+      const resource = extension === undefined ? undefined : ctx.query.registry.byInventory(extension.inventory)
+      await ctx.db.write(async (tx) => {
+        if (resource !== undefined) await remove(tx, resource, { uuid: row.uuid } as never)
+        await remove(tx, host, { uuid: row.uuid })
+      })
+    },
+  })
+
+  const connect = defineStep<Host, void>({
+    name: 'connect',
+    run: ({ uuid }) => connections.connect(uuid),
+    undo: async (row) => {
+      connections.unfollow(row.uuid)
+      for (const hook of ctx.hooks(hostHook)) await hook.deleting?.(row)
+      await ctx.driver(hostConnector, row.hypervisorType).forget(row.uuid)
+    },
+  })
+
+  return defineWorkflow('host.add', [insertRows, connect], async (flow, input) => {
+    await flow.step(insertRows, input)
+    await flow.step(connect, input.host)
+    return input.host
+  })
+}
+
+function refuseSecond(other: Host | undefined): void {
+  if (other === undefined) return
+  const details = `the host ${other.name}[uuid:${other.uuid}] has the address ${other.managementIp} already`
+  throw new CloudError(sysErrors.invalidArgument, details, { opaque: { field: 'managementIp' } })
+}
+
+/** Removes a host: what plugins keep about it, its agent, its rows. Goes on after a crash. */
+export function deleteHostWorkflow(ctx: PluginContext, connections: HostConnections): Workflow<Host, void> {
+  const none = { none: 'a deletion goes forward' }
+  const clean = defineStep<Host, void>({
+    name: 'clean-host',
+    run: async (row) => {
+      connections.unfollow(row.uuid)
+      for (const hook of ctx.hooks(hostHook)) await hook.deleting?.(row)
+    },
+    undo: none,
+  })
+  const forget = defineStep<Host, void>({
+    name: 'forget-agent',
+    run: (row) => ctx.driver(hostConnector, row.hypervisorType).forget(row.uuid),
+    undo: none,
+  })
+  const removeRows = defineStep<Host, void>({
+    name: 'remove-rows',
+    run: (row) =>
+      ctx.db.write(async (tx) => {
+        for (const child of ctx.query.registry.childrenOf(host)) await remove(tx, child, { uuid: row.uuid } as never)
+        await remove(tx, host, { uuid: row.uuid })
+      }),
+    undo: none,
+  })
+  return defineWorkflow(
+    'host.delete',
+    [clean, forget, removeRows],
+    async (flow, row) => {
+      await flow.step(clean, row)
+      await flow.step(forget, row)
+      await flow.step(removeRows, row)
+    },
+    { afterCrash: 'resume' },
+  )
+}
+

@@ -1,0 +1,127 @@
+import type { AgentEvent } from '#agent-rpc'
+import { find, findOne, get, update } from '#db'
+import { CloudError, currentTask, describeError, Limiter, type Logger } from '#kernel'
+import type { PluginContext } from '#plugin-host'
+import { hostPing } from '#agents/kvm-host/contract/host.ts'
+import { recount } from './allocation.ts'
+import { autoReconnect, cpuOverProvisioning, pingInterval, pingMisses, pingParallelism } from './contract/configs.ts'
+import { hostErrors } from './contract/errors.ts'
+import { hostConnector, type HostFacts, hostHook } from './contract/extensions.ts'
+import { type Host, host } from './contract/resources.ts'
+import { hostStatus } from './contract/states.ts'
+
+/** Keeps track of which hosts can be reached, and brings them back. What it knows beyond the database is only who listens. */
+export interface HostConnections {
+  /** Connects, records facts, lets plugins prepare the host, marks it Connected. Throws with the reason. */
+  connect(hostUuid: string): Promise<void>
+  /** Stops listening to a host. */
+  unfollow(hostUuid: string): void
+  markStatus(hostUuid: string, status: string): Promise<void>
+  /** Looks after every host once: pings, and reconnects those that answer again. */
+  lookAfterAll(): Promise<void>
+  dispose(): void
+}
+
+export function createHostConnections(ctx: PluginContext): HostConnections {
+  const limiter = new Limiter(() => ctx.config.get(pingParallelism))
+  const followed = new Map<string, () => void>()
+  const misses = new Map<string, number>()
+
+  const unfollow = (uuid: string) => {
+    followed.get(uuid)?.()
+    followed.delete(uuid)
+    misses.delete(uuid)
+  }
+  const markStatus = async (uuid: string, status: string) => {
+    const changed = await ctx.db.write((tx) => update(tx, host, { uuid }, { status, lastOpDate: Date.now() }))
+    if (changed > 0) ctx.log.info({ hostUuid: uuid, status }, 'host status')
+  }
+  const lookAfter = async (row: Host) => {
+    const client = await ctx.driver(hostConnector, row.hypervisorType).client(row.uuid)
+    try {
+      await client.call(hostPing, {})
+      misses.delete(row.uuid)
+      const away = row.status !== hostStatus.connected || !followed.has(row.uuid)
+      if (away && ctx.config.get(autoReconnect)) await connectQuietly(ctx.log, row, connect)
+    } catch (error) {
+      const missed = (misses.get(row.uuid) ?? 0) + 1
+      misses.set(row.uuid, missed)
+      ctx.log.debug({ hostUuid: row.uuid, missed, err: describeError(error) }, 'host did not answer a ping')
+      if (missed < ctx.config.get(pingMisses) || row.status !== hostStatus.connected) return
+      await markStatus(row.uuid, hostStatus.disconnected)
+    }
+  }
+  const follow = async (row: Host) => {
+    unfollow(row.uuid)
+    const onDown = (reason: string) => {
+      ctx.log.warn({ hostUuid: row.uuid, reason }, 'the event stream of a host broke')
+      void limiter.run(async () => lookAfter((await findOne(ctx.db, host, { uuid: row.uuid })) ?? row))
+    }
+    const stop = await ctx.driver(hostConnector, row.hypervisorType).follow(row.uuid, (e) => deliver(ctx, row, e), onDown)
+    followed.set(row.uuid, stop)
+  }
+  const connect = async (hostUuid: string) => {
+    const row = await get(ctx.db, host, hostUuid)
+    const connector = ctx.driver(hostConnector, row.hypervisorType)
+    const facts = await connector.connect(row, (message) => currentTask()?.progress(undefined, message))
+    await recordFacts(ctx, hostUuid, facts)
+    const connected = await get(ctx.db, host, hostUuid)
+    for (const hook of ctx.hooks(hostHook)) await hook.connected?.(connected)
+    await follow(connected)
+    await markStatus(hostUuid, hostStatus.connected)
+  }
+  return {
+    connect,
+    unfollow,
+    markStatus,
+    lookAfterAll: async () => {
+      const rows = (await find(ctx.db, host, {})).filter((row) => row.status !== hostStatus.connecting)
+      await Promise.all(rows.map((row) => limiter.run(() => lookAfter(row))))
+    },
+    dispose: () => {
+      for (const uuid of [...followed.keys()]) unfollow(uuid)
+    },
+  }
+}
+
+/** After a start every host is looked after at once; until it is proven otherwise it keeps the status it had. */
+export function startConnections(ctx: PluginContext, connections: HostConnections): void {
+  void connections.lookAfterAll().catch((error) => ctx.log.error({ err: describeError(error) }, 'hosts could not be looked after'))
+}
+
+export const connectionInterval = (ctx: PluginContext) => () => ctx.config.get(pingInterval)
+
+async function connectQuietly(log: Logger, row: Host, connect: (uuid: string) => Promise<void>): Promise<void> {
+  try {
+    await connect(row.uuid)
+  } catch (error) {
+    log.warn({ hostUuid: row.uuid, err: describeError(error) }, 'a host could not be reconnected')
+  }
+}
+
+async function recordFacts(ctx: PluginContext, uuid: string, facts: HostFacts): Promise<void> {
+  await ctx.db.write(async (tx) => {
+    await update(tx, host, { uuid }, {
+      cpuNum: facts.cpuNum,
+      cpuSockets: facts.cpuSockets,
+      architecture: facts.architecture,
+      totalCpuCapacity: facts.cpuNum * ctx.config.get(cpuOverProvisioning),
+      totalMemoryCapacity: facts.totalMemoryBytes,
+    })
+    await recount(tx, ctx.config, uuid)
+  })
+}
+
+function deliver(ctx: PluginContext, row: Host, event: AgentEvent): void {
+  for (const hook of ctx.hooks(hostHook)) {
+    hook.event?.(row, event).catch((error) => {
+      ctx.log.error({ hostUuid: row.uuid, event: event.name, err: describeError(error) }, 'an event of a host could not be handled')
+    })
+  }
+}
+
+/** Refuses work for a host that is away. */
+export function requireConnected(row: Host): void {
+  if (row.status === hostStatus.connected) return
+  throw new CloudError(hostErrors.isDisconnected, `the host ${row.name}[uuid:${row.uuid}] is ${row.status}; reconnect it first`)
+}

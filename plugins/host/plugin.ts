@@ -1,0 +1,26 @@
+import { definePlugin } from '#plugin-host'
+import { hostAllocation } from './allocation.ts'
+import { connectionInterval, createHostConnections, startConnections } from './connection.ts'
+import { queryHost } from './contract/apis.ts'
+import * as configs from './contract/configs.ts'
+import { host } from './contract/resources.ts'
+import { handleCapacity, handleHosts } from './handlers.ts'
+import { hostMigrations } from './migrations.ts'
+import { servePlacement } from './placement.ts'
+
+export const hostPlugin = definePlugin({
+  name: 'host',
+  needs: ['cluster', 'tag'],
+  resources: [host, hostAllocation],
+  configs: Object.values(configs),
+  migrations: hostMigrations,
+  setup(ctx) {
+    const connections = ctx.own(createHostConnections(ctx))
+    handleHosts(ctx, connections)
+    handleCapacity(ctx)
+    servePlacement(ctx)
+    ctx.queries(queryHost)
+    ctx.onReady(() => startConnections(ctx, connections))
+    ctx.every('look after hosts', connectionInterval(ctx), () => connections.lookAfterAll())
+  },
+})

@@ -1,0 +1,47 @@
+import { remove, insert, update } from '#db'
+import type { PluginContext } from '#plugin-host'
+import { getCurrentTime, getVersion, isReadyToGo } from './contract/apis.ts'
+import { managementNode } from './contract/resources.ts'
+import { getTaskProgress } from './contract/task-apis.ts'
+
+export function handleManagementNode(ctx: PluginContext): void {
+  ctx.handle(getVersion, async () => ({ version: ctx.node.version }))
+  // Reaching the handler is the answer: until then the dispatcher refuses with SYS.1010.
+  ctx.handle(isReadyToGo, async () => ({ managementNodeId: ctx.node.uuid }))
+  ctx.handle(getCurrentTime, async () => {
+    const now = Date.now()
+    return { currentTime: { MillionSeconds: now, Seconds: Math.floor(now / 1000) } }
+  })
+  ctx.handle(getTaskProgress, async ({ apiId, all }) => {
+    const tasks = apiId === undefined ? ctx.jobs.running().map((job) => job.uuid) : [apiId]
+    const inventories = tasks.flatMap((uuid) => progressOf(ctx, uuid))
+    return { inventories: all === true || apiId === undefined ? inventories : inventories.slice(-1) }
+  })
+}
+
+function progressOf(ctx: PluginContext, taskUuid: string) {
+  const task = ctx.jobs.progressOf(taskUuid)
+  if (task === undefined) return []
+  return task.entries.map(({ percent, message, time }) => ({
+    taskUuid,
+    taskName: task.apiName,
+    type: percent === undefined ? 'Task' : 'Progress',
+    content: percent === undefined ? message : String(percent),
+    arguments: message,
+    time,
+  }))
+}
+
+/** This node announces itself; its row goes when it stops in order. */
+export async function join(ctx: PluginContext): Promise<void> {
+  const now = Date.now()
+  const row = { uuid: ctx.node.uuid, hostName: ctx.node.address, joinDate: now, heartBeat: now }
+  await ctx.db.write(async (tx) => {
+    await remove(tx, managementNode, { uuid: ctx.node.uuid })
+    await insert(tx, managementNode, row)
+  })
+}
+
+export async function beat(ctx: PluginContext): Promise<void> {
+  await ctx.db.write((tx) => update(tx, managementNode, { uuid: ctx.node.uuid }, { heartBeat: Date.now() }))
+}

@@ -1,0 +1,22 @@
+import { definePlugin } from '#plugin-host'
+import { queryManagementNode } from './contract/apis.ts'
+import { heartbeatInterval, resultLife, resultScan } from './contract/configs.ts'
+import { managementNode } from './contract/resources.ts'
+import { beat, handleManagementNode, join } from './handlers.ts'
+import { managementNodeMigrations } from './migrations.ts'
+
+export const managementNodePlugin = definePlugin({
+  name: 'management-node',
+  resources: [managementNode],
+  configs: [heartbeatInterval, resultLife, resultScan],
+  migrations: managementNodeMigrations,
+  setup(ctx) {
+    handleManagementNode(ctx)
+    ctx.queries(queryManagementNode)
+    ctx.onReady(() => join(ctx))
+    ctx.every('heartbeat', () => ctx.config.get(heartbeatInterval), () => beat(ctx))
+    ctx.every('purge results', () => ctx.config.get(resultScan), async () => {
+      await ctx.jobs.purge(ctx.config.get(resultLife) * 1000)
+    })
+  },
+})
