@@ -33,6 +33,12 @@ export const localStorageMigrations: readonly Migration[] = [
         primaryKey: ['primaryStorageUuid', 'hostUuid'],
         indexes: [['primaryStorageUuid'], ['hostUuid']],
       },
+      {
+        name: 'LocalStorageImageCacheVO',
+        columns: { imageUuid: 'uuid', primaryStorageUuid: 'uuid', hostUuid: 'uuid', installPath: 'text', size: 'long', createDate: 'time' },
+        primaryKey: ['imageUuid', 'primaryStorageUuid', 'hostUuid'],
+        indexes: [['hostUuid']],
+      },
     ],
   },
 ]

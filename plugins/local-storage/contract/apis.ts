@@ -9,7 +9,7 @@ export const addLocalPrimaryStorage = defineApi({
   path: '/primary-storage/local-storage',
   summary: 'Add the local disks of hosts as a primary storage.',
   input: {
-    url: text('Where it lies.'),
+    url: text('Directory on each host.', { pattern: /^\/[\w./-]+$/, max: 1024 }),
     name: text('Name people see.', { max: 255 }),
     description: optional(text('Free text.')),
     type: optional(text('Type.')),

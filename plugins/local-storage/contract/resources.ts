@@ -42,3 +42,19 @@ export const localStorageHostRef = defineResource({
   },
 })
 export type LocalStorageHostRef = Row<typeof localStorageHostRef>
+
+/** An image a host has on its disk, for VMs made from it to share. */
+export const localImageCache = defineResource({
+  name: 'LocalStorageImageCache',
+  className: 'org.zstack.storage.primary.local.LocalStorageImageCacheInventory',
+  primaryKey: 'imageUuid',
+  fields: {
+    imageUuid: text('The image.', { max: 32 }),
+    primaryStorageUuid: text('The primary storage.', { max: 32 }),
+    hostUuid: text('The host.', { max: 32 }),
+    installPath: text('Where it lies on the storage.'),
+    size: long('Size in bytes.'),
+    createDate: timestamp('When it was created.'),
+  },
+})
+export type LocalImageCache = Row<typeof localImageCache>

@@ -1,3 +1,4 @@
+import type { Session, Tx } from '#db'
 import { defineDriver } from '#plugin-host'
 import type { PlacementSpec, Rejection } from '#plugins/host/contract/extensions.ts'
 import type { Host } from '#plugins/host/contract/resources.ts'
@@ -31,48 +32,38 @@ export interface MadeVolume {
   readonly actualSizeBytes: number
 }
 
-/** One kind of primary storage. Every method may be repeated; deleting what is not there is fine. */
+/** One kind of primary storage. Everything may be repeated; deleting what is not there is fine. */
 export interface PrimaryStorageDriver {
   /** Whether volumes lie on one host and move only with their data. */
   readonly hostBound: boolean
   /** Prepares the storage on a host of an attached cluster. */
   connectHost(storage: PrimaryStorage, host: Host): Promise<void>
-  /** Forgets a host. */
+  /** Forgets a host; its volumes are gone or unreachable by now. */
   forgetHost(storage: PrimaryStorage, hostUuid: string): Promise<void>
+  /** Space in all, from what the hosts reported. */
+  capacity(tx: Session, storageUuid: string): Promise<StorageCapacity>
   /** Hosts among `candidates` that cannot serve the VM from this storage, and why. */
   reject(storage: PrimaryStorage, candidates: readonly Host[], spec: PlacementSpec): Promise<Rejection[]>
-  /** Reserves space under the volume's uuid; throws when there is not enough. */
-  reserve(place: VolumePlace): Promise<void>
-  release(volumeUuid: string): Promise<void>
+  /** Takes space for a volume on a host, in the caller's transaction. Throws when there is not enough. A repeat takes nothing. */
+  reserve(tx: Tx, place: VolumePlace): Promise<void>
+  /** Gives back what a volume has taken: on one host, or everywhere. */
+  release(tx: Tx, volumeUuid: string, hostUuid?: string): Promise<void>
+  /** Hosts that hold the volume, the newest last. */
+  hostsOf(volumeUuid: string): Promise<string[]>
   installPath(storage: PrimaryStorage, place: VolumePlace): string
   createFromImage(storage: PrimaryStorage, place: VolumePlace, image: ImageSource): Promise<MadeVolume>
   createEmpty(storage: PrimaryStorage, place: VolumePlace): Promise<MadeVolume>
   /** Brings an ISO to a host and returns its path. */
   provideIso(storage: PrimaryStorage, hostUuid: string, image: ImageSource): Promise<string>
-  delete(storage: PrimaryStorage, volume: { volumeUuid: string; installPath: string }): Promise<void>
-  /** Host a volume lies on, for host-bound storage. */
-  hostOf(volumeUuid: string): Promise<string | undefined>
-  /** Reserves space on the destination and makes an equal, empty top layer there. */
-  prepareMove(
-    storage: PrimaryStorage,
-    place: VolumePlace,
-    installPath: string,
-    image: ImageSource | undefined,
-  ): Promise<void>
-  /** The volume now lies on `hostUuid`: removes the copy elsewhere and its reservation. */
-  finishMove(
-    storage: PrimaryStorage,
-    volumeUuid: string,
-    installPath: string,
-    hostUuid: string,
-  ): Promise<void>
-  /** Undoes prepareMove: removes the copy on `hostUuid`. */
-  cancelMove(
-    storage: PrimaryStorage,
-    volumeUuid: string,
-    installPath: string,
-    hostUuid: string,
-  ): Promise<void>
+  /** Removes the volume's file from one host. */
+  delete(storage: PrimaryStorage, file: { volumeUuid: string; installPath: string; hostUuid: string }): Promise<void>
+}
+
+export interface StorageCapacity {
+  readonly totalCapacity: number
+  readonly availableCapacity: number
+  readonly totalPhysicalCapacity: number
+  readonly availablePhysicalCapacity: number
 }
 
 /** By primary storage type: `LocalStorage`, `SimulatorPrimaryStorage`. */

@@ -1,0 +1,31 @@
+import { deletePath } from '#agents/kvm-host/contract/storage.ts'
+import { find } from '#db'
+import { describeError } from '#kernel'
+import type { PluginContext } from '#plugin-host'
+import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
+import { image } from '#plugins/image/contract/resources.ts'
+import { volume } from '#plugins/volume/contract/resources.ts'
+import { releaseCache } from './capacity.ts'
+import { type LocalImageCache, localImageCache, localStorageResourceRef } from './contract/resources.ts'
+
+/** Removes cached images whose image is gone and on which no volume of the host is built. One that fails is tried next time. */
+export async function collectImageCaches(ctx: PluginContext, imageUuid?: string): Promise<void> {
+  const caches = await find(ctx.db, localImageCache, imageUuid === undefined ? {} : { imageUuid })
+  for (const cache of caches) {
+    if (await isNeeded(ctx, cache)) continue
+    try {
+      await (await agentOfHost(ctx, cache.hostUuid)).call(deletePath, { path: cache.installPath })
+      await ctx.db.write((tx) => releaseCache(tx, cache))
+    } catch (error) {
+      ctx.log.warn({ ...cache, err: describeError(error) }, 'a cached image could not be removed')
+    }
+  }
+}
+
+async function isNeeded(ctx: PluginContext, cache: LocalImageCache): Promise<boolean> {
+  if ((await find(ctx.db, image, { uuid: cache.imageUuid })).length > 0) return true
+  for (const { uuid } of await find(ctx.db, volume, { rootImageUuid: cache.imageUuid })) {
+    if ((await find(ctx.db, localStorageResourceRef, { resourceUuid: uuid, hostUuid: cache.hostUuid })).length > 0) return true
+  }
+  return false
+}

@@ -1,0 +1,42 @@
+import { newUuid } from '#kernel'
+import { definePlugin, type PluginContext } from '#plugin-host'
+import { imageHook } from '#plugins/image/contract/extensions.ts'
+import { imageCacheInterval } from '#plugins/primary-storage/contract/configs.ts'
+import { primaryStorageDriver } from '#plugins/primary-storage/contract/extensions.ts'
+import { addPrimaryStorage } from '#plugins/primary-storage/contract/messages.ts'
+import { primaryStorage } from '#plugins/primary-storage/contract/resources.ts'
+import { createWithTags } from '#plugins/tag/contract/with-tags.ts'
+import { addLocalPrimaryStorage, queryLocalStorageResourceRef } from './contract/apis.ts'
+import { localImageCache, localStorageHostRef, localStorageResourceRef } from './contract/resources.ts'
+import { localStorageDriver } from './driver.ts'
+import { collectImageCaches } from './image-cache.ts'
+import { localStorageMigrations } from './migrations.ts'
+
+const type = 'LocalStorage'
+
+export const localStoragePlugin = definePlugin({
+  name: 'local-storage',
+  needs: ['primary-storage', 'image'],
+  resources: [localStorageResourceRef, localStorageHostRef, localImageCache],
+  migrations: localStorageMigrations,
+  setup(ctx) {
+    ctx.provide(primaryStorageDriver, type, localStorageDriver(ctx))
+    handleAdd(ctx)
+    ctx.queries(queryLocalStorageResourceRef)
+    ctx.hook(imageHook, { expunged: (imageUuid) => collectImageCaches(ctx, imageUuid) })
+    ctx.every('collect image caches', () => ctx.config.get(imageCacheInterval), () => collectImageCaches(ctx))
+  },
+})
+
+function handleAdd(ctx: PluginContext): void {
+  ctx.handle(addLocalPrimaryStorage, async (input) => {
+    const uuid = input.resourceUuid ?? newUuid()
+    const now = Date.now()
+    const { name, description, url, zoneUuid } = input
+    const none = { totalCapacity: 0, availableCapacity: 0, totalPhysicalCapacity: 0, availablePhysicalCapacity: 0 }
+    const row = { uuid, name, description, zoneUuid, url, mountPath: url, type, state: 'Enabled', status: 'Connected', ...none }
+    const tagged = { type: 'PrimaryStorageVO', uuid }
+    await createWithTags(ctx, tagged, input, () => ctx.bus.call(addPrimaryStorage, { ...row, createDate: now, lastOpDate: now }))
+    return { inventory: await ctx.query.view(primaryStorage, uuid) }
+  })
+}

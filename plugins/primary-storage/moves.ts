@@ -1,0 +1,36 @@
+import type { PluginContext } from '#plugin-host'
+import { cancelMove, finishMove, prepareMove } from './contract/messages.ts'
+import { release } from './space.ts'
+import { driverOf, getStorage, refreshCapacity } from './store.ts'
+
+/** Volumes of host-bound storage on their way to another host: space and an empty top layer there, then the old copy goes. */
+export function serveMoves(ctx: PluginContext): void {
+  ctx.serve(prepareMove, async ({ place, image }) => {
+    const storage = await getStorage(ctx.db, place.primaryStorageUuid)
+    const driver = driverOf(ctx, storage)
+    await ctx.db.write(async (tx) => {
+      await driver.reserve(tx, place)
+      await refreshCapacity(tx, driver, storage.uuid)
+    })
+    if (image === undefined) await driver.createEmpty(storage, place)
+    else await driver.createFromImage(storage, place, image)
+  })
+
+  ctx.serve(finishMove, async ({ place, installPath }) => {
+    const storage = await getStorage(ctx.db, place.primaryStorageUuid)
+    const driver = driverOf(ctx, storage)
+    for (const hostUuid of await driver.hostsOf(place.volumeUuid)) {
+      if (hostUuid === place.hostUuid) continue
+      await driver.delete(storage, { volumeUuid: place.volumeUuid, installPath, hostUuid })
+      await release(ctx, storage.uuid, place.volumeUuid, hostUuid)
+    }
+  })
+
+  ctx.serve(cancelMove, async ({ place, installPath }) => {
+    const storage = await getStorage(ctx.db, place.primaryStorageUuid)
+    const driver = driverOf(ctx, storage)
+    if (!(await driver.hostsOf(place.volumeUuid)).includes(place.hostUuid)) return
+    await driver.delete(storage, { volumeUuid: place.volumeUuid, installPath, hostUuid: place.hostUuid })
+    await release(ctx, storage.uuid, place.volumeUuid, place.hostUuid)
+  })
+}
