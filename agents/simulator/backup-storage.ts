@@ -1,5 +1,5 @@
 import type { AgentHandlers } from '#agent-rpc'
-import type { backupStorageCalls } from '#agents/backup-storage/contract/index.ts'
+import { backupStorageCalls } from '#agents/backup-storage/contract/index.ts'
 import { CloudError, sysErrors } from '#kernel'
 import { SimulatedFiles } from './files.ts'
 import { download } from './image-download.ts'
@@ -42,7 +42,8 @@ export function createSimulatedBackupStorage(
   const name = `backup storage ${address}:${port}`
   const files = new SimulatedFiles(name, options.totalDiskBytes ?? 2 ** 40)
   const power = new Power(name)
-  const { handlers, knobs } = gateHandlers(createHandlers(files, options.agentVersion ?? 'simulated'), power)
+  const raw = createHandlers(files, options.agentVersion ?? 'simulated')
+  const { handlers, knobs } = gateHandlers(backupStorageCalls, raw, power)
   return settle(world.backupStorages, {
     address,
     port,

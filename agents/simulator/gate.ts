@@ -37,7 +37,7 @@ export interface Gate {
   log: ReceivedCall[] | undefined
 }
 
-export type AnyHandler = (input: unknown, context: CallContext) => Promise<unknown>
+export type AnyHandler = (input: Readonly<Record<string, unknown>>, context: CallContext) => Promise<unknown>
 
 const LOG_LIMIT = 20_000
 

@@ -1,6 +1,6 @@
 import type { AgentEvent, CallInput, CallOutput } from '#agent-rpc'
-import type { applyFlatNetwork } from '#agents/kvm-host/contract/network.ts'
 import type { AgentVmState, hostFacts } from '#agents/kvm-host/contract/host.ts'
+import type { applyFlatNetwork } from '#agents/kvm-host/contract/network.ts'
 import type { DiskSpec, NicSpec, VmSpec } from '#agents/kvm-host/contract/vm.ts'
 import { CloudError, sysErrors } from '#kernel'
 import type { SimulatedFiles } from './files.ts'

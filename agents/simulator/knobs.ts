@@ -1,3 +1,5 @@
+import type { AgentCall } from '#agent-rpc'
+import { parse } from '#contract'
 import { CloudError, sysErrors } from '#kernel'
 import { type AnyHandler, type Gate, gated, type ReceivedCall, type Rule } from './gate.ts'
 import type { Power } from './power.ts'
@@ -39,16 +41,19 @@ export interface CallKnobs<Name extends string> {
   thaw(): void
 }
 
-/** Puts every handler behind knobs and a power switch. */
+/** Puts every handler behind knobs, a power switch, and the check of its input that a real agent makes as well. */
 export function gateHandlers<Handlers extends object>(
+  calls: Readonly<Record<keyof Handlers & string, AgentCall>>,
   handlers: Handlers,
   power: Power,
 ): { readonly handlers: Handlers; readonly knobs: CallKnobs<keyof Handlers & string> } {
   const gate: Gate = { power, rules: new Map(), counts: new Map(), log: undefined }
-  const entries = Object.entries(handlers).map(([name, handler]) => [
-    name,
-    gated(gate, name, handler as AnyHandler),
-  ])
+  const entries = Object.entries<AgentCall>(calls).map(([name, call]) => {
+    const handler = handlers[name as keyof Handlers] as AnyHandler
+    const checked: AnyHandler = async (input, context) =>
+      handler(parse(call.input, input, call.name), context)
+    return [name, gated(gate, name, checked)]
+  })
   // The entries have the names and types of `handlers`, which Object.fromEntries cannot express.
   return { handlers: Object.fromEntries(entries) as Handlers, knobs: createKnobs(gate) }
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { AgentEvent, AgentHandlers } from '#agent-rpc'
-import type { kvmHostCalls } from '#agents/kvm-host/contract/index.ts'
+import { kvmHostCalls } from '#agents/kvm-host/contract/index.ts'
 import type { Disposable } from '#kernel'
 import { SimulatedFiles } from './files.ts'
 import { createHostHandlers } from './host-area.ts'
@@ -67,7 +67,7 @@ export function createSimulatedHost(options: SimulatedHostOptions = {}): Simulat
   }
   const core: HostCore = { name, state: createState(name, address, now, options), world, emit, now }
   const power = new Power(name)
-  const { handlers, knobs } = gateHandlers(createHandlers(core), power)
+  const { handlers, knobs } = gateHandlers(kvmHostCalls, createHandlers(core), power)
   return settle(world.hosts, {
     address,
     port,
