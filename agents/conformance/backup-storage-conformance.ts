@@ -10,7 +10,7 @@ import {
   statImage,
 } from '#agents/backup-storage/contract/index.ts'
 import { newUuid, sysErrors } from '#kernel'
-import { refused, testTimeout } from './kvm-host-fixture.ts'
+import { conformanceStorageUuid, refused, testTimeout } from './kvm-host-fixture.ts'
 
 /** The agent under test and what it may use. README.md says what each member must be. */
 export interface BackupStorageFixture {
@@ -51,7 +51,10 @@ export function backupStorageConformance(
     }
     before(async () => {
       fixture = await makeAgent()
-      await fixture.client.call(initBackupStorage, { root: fixture.root, storageUuid: newUuid() })
+      await fixture.client.call(initBackupStorage, {
+        root: fixture.root,
+        storageUuid: conformanceStorageUuid,
+      })
     })
     after(async () => {
       await fixture?.dispose()
@@ -67,7 +70,7 @@ export function backupStorageConformance(
 function declareRootTests(getStorage: GetStorage): void {
   it('initialises its root again without harm, and tells its space', async () => {
     const { client, root } = getStorage()
-    const space = await client.call(initBackupStorage, { root, storageUuid: newUuid() })
+    const space = await client.call(initBackupStorage, { root, storageUuid: conformanceStorageUuid })
     assert.ok(space.totalBytes > 0 && space.availableBytes <= space.totalBytes)
     const ping = await client.call(pingBackupStorage, {})
     assert.equal(ping.totalBytes, space.totalBytes)

@@ -36,6 +36,9 @@ export const testTimeout = { timeout: 300_000 }
 
 export const conformanceBridge = 'br_zsconf'
 
+/** The storage the root belongs to; always the same, because an agent remembers whose a root is. */
+export const conformanceStorageUuid = '5c0f'.repeat(8)
+
 export function cachePathOf({ storageRoot, image }: KvmHostFixture, imageUuid: string): string {
   return `${storageRoot}/imagecache/template/${imageUuid}/${imageUuid}.${image.format === 'raw' ? 'img' : 'qcow2'}`
 }

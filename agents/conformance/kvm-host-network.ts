@@ -9,7 +9,7 @@ import {
   deleteFlatNetwork,
   removeFlatLeases,
 } from '#agents/kvm-host/contract/network.ts'
-import { newUuid } from '#kernel'
+import { newUuid, sysErrors } from '#kernel'
 import { conformanceBridge, type GetKvmHost, nicOf, refused, testTimeout } from './kvm-host-fixture.ts'
 
 type FlatNetwork = CallInput<typeof applyFlatNetwork>
@@ -113,8 +113,20 @@ function declareFlatTests(getHost: GetKvmHost): void {
     it('stays ready without leases when told to, until deleted', async () => {
       assert.equal(await apply(), true)
       assert.equal(await apply(), false)
+      assert.equal(await remove(one.mac), false)
       assert.equal(await removeAll(), true)
       assert.equal(await removeAll(), false)
+    })
+
+    it('moves an address to the MAC it comes with, and refuses one that comes twice', async () => {
+      const taker = { ...two, ip: one.ip }
+      assert.equal(await apply(one), true)
+      assert.equal(await add(taker), true)
+      assert.equal(await apply(taker), false)
+      const { client } = getHost()
+      const twice = client.call(applyFlatNetwork, network([one, taker]))
+      await refused('an address of two NICs', twice, sysErrors.invalidArgument.code)
+      assert.equal(await apply(taker), false)
     })
 
     it('is refused on a bridge that does not exist', async () => {

@@ -14,6 +14,7 @@ import { newUuid, sysErrors } from '#kernel'
 import {
   cacheInputOf,
   cachePathOf,
+  conformanceStorageUuid,
   type GetKvmHost,
   type KvmHostFixture,
   refused,
@@ -27,7 +28,7 @@ export function declareStorageTests(getHost: GetKvmHost): void {
   describe('storage', testTimeout, () => {
     before(async () => {
       const { client, storageRoot } = getHost()
-      await client.call(initStorage, { root: storageRoot, storageUuid: newUuid() })
+      await client.call(initStorage, { root: storageRoot, storageUuid: conformanceStorageUuid })
     })
     declareRootTests(getHost)
     declareVolumeTests(getHost)
@@ -38,7 +39,7 @@ export function declareStorageTests(getHost: GetKvmHost): void {
 function declareRootTests(getHost: GetKvmHost): void {
   it('initialises a root, again without harm, and tells its space', async () => {
     const { client, storageRoot: root } = getHost()
-    const space = await client.call(initStorage, { root, storageUuid: newUuid() })
+    const space = await client.call(initStorage, { root, storageUuid: conformanceStorageUuid })
     assert.ok(space.totalBytes > 0 && space.availableBytes <= space.totalBytes)
     assert.equal((await client.call(storageCapacity, { root })).totalBytes, space.totalBytes)
   })
@@ -56,11 +57,12 @@ function declareRootTests(getHost: GetKvmHost): void {
         capacity: client.call(storageCapacity, { root: path }),
         create: client.call(createEmptyVolume, { installPath: path, sizeBytes: MiB }),
         cache: client.call(cacheImage, cacheInputOf(getHost(), path)),
-        overlay: client.call(createVolumeFromCache, { cachePath: inside, cacheFormat, installPath: path }),
         backing: client.call(createVolumeFromCache, { cachePath: path, cacheFormat, installPath: inside }),
       }
       const checks = Object.entries(attempts).map(([name, work]) => refused(`${name} of ${path}`, work, code))
       await Promise.all(checks)
+      const overlay = { cachePath: inside, cacheFormat, installPath: path } as const
+      await refused(`overlay at ${path}`, client.call(createVolumeFromCache, overlay))
     }
   })
 
@@ -82,6 +84,8 @@ function declareVolumeTests(getHost: GetKvmHost): void {
     assert.equal(made.virtualSizeBytes, 64 * MiB)
     assert.ok(made.actualSizeBytes < 64 * MiB, 'an empty volume takes hardly any space')
     assert.equal((await client.call(createEmptyVolume, input)).virtualSizeBytes, 64 * MiB)
+    const other = client.call(createEmptyVolume, { ...input, sizeBytes: 32 * MiB })
+    await refused('another volume at the same place', other, sysErrors.createResource.code)
     await checkStat(getHost(), path, { format: 'qcow2', virtualSizeBytes: 64 * MiB })
 
     assert.deepEqual(await client.call(deletePath, { path }), { deleted: true })
@@ -148,7 +152,8 @@ function declareCacheTests(getHost: GetKvmHost): void {
     const path = volumePathOf(getHost(), newUuid())
     const cachePath = cachePathOf(getHost(), newUuid())
     const input = { cachePath, cacheFormat: 'qcow2', installPath: path } as const
-    await refused('an overlay on nothing', client.call(createVolumeFromCache, input))
+    const notFound = sysErrors.resourceNotFound.code
+    await refused('an overlay on nothing', client.call(createVolumeFromCache, input), notFound)
     assert.deepEqual(await client.call(statVolume, { path }), { exists: false })
   })
 }

@@ -51,10 +51,6 @@ export function createSimulatedBackupStorage(
     state: { files },
     knobs: {
       ...knobs,
-      crash: () => {
-        power.crash()
-        files.forgetRoots()
-      },
       resizeDisk: (totalBytes) => files.resize(totalBytes),
     },
     reach: () => power.pass(),
@@ -63,8 +59,8 @@ export function createSimulatedBackupStorage(
 
 function createHandlers(files: SimulatedFiles, agentVersion: string): StorageHandlers {
   return {
-    initBackupStorage: async ({ root }) => {
-      files.addRoot(root)
+    initBackupStorage: async (input) => {
+      initRoot(files, input)
       return files.space
     },
     pingBackupStorage: async () => {
@@ -83,4 +79,16 @@ function createHandlers(files: SimulatedFiles, agentVersion: string): StorageHan
     },
     listImages: async () => ({ files: files.roots.flatMap((root) => files.list(root)) }),
   }
+}
+
+/** One agent serves one storage; its root may move. */
+function initRoot(files: SimulatedFiles, input: { root: string; storageUuid: string }): void {
+  for (const known of files.roots) {
+    const owner = files.storageOf(known)
+    if (owner === input.storageUuid) continue
+    const why = `this agent serves the backup storage ${owner} and cannot serve ${input.storageUuid} as well`
+    throw new CloudError(sysErrors.invalidArgument, why)
+  }
+  const root = files.addRoot(input.root, input.storageUuid)
+  for (const known of files.roots) if (known !== root) files.forgetRoot(known)
 }

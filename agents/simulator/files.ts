@@ -13,13 +13,13 @@ export interface SimulatedFile {
 
 /**
  * The file system of one simulated machine: thin like qcow2 on a real one, so only actual sizes take space.
- * Every path is confined to the roots that were initialised. Files survive a crash, the set of roots does not:
- * the management initialises its roots again when it reconnects.
+ * Every path is confined to the roots that were initialised. Files and roots survive a crash.
  */
 export class SimulatedFiles {
   readonly #owner: string
   readonly #files = new Map<string, SimulatedFile>()
-  readonly #roots = new Set<string>()
+  /** Root to the uuid of its storage. */
+  readonly #roots = new Map<string, string>()
   #totalBytes: number
   #usedBytes = 0
 
@@ -35,21 +35,40 @@ export class SimulatedFiles {
   }
 
   get roots(): readonly string[] {
-    return [...this.#roots]
+    return [...this.#roots.keys()]
   }
 
-  addRoot(root: string): void {
-    const clean = posix.normalize(root).replace(/\/$/, '')
-    if (root.split('/').includes('..') || clean === '') {
-      throw new CloudError(sysErrors.invalidArgument, `field[root] ${root} cannot be a storage root`, {
-        opaque: { field: 'root' },
-      })
+  /** Makes a directory a root and gives it normalised; a repeat is fine. SYS.1007 inside another root, or when it holds files of another storage. */
+  addRoot(root: string, storageUuid: string): string {
+    const plain = plainPath(root, 'root')
+    if (plain === '/') throw refused('root', 'the whole file system cannot be a storage root')
+    for (const other of this.#roots.keys()) {
+      if (other.startsWith(`${plain}/`) || plain.startsWith(`${other}/`)) {
+        throw refused('root', `${plain} and the root ${other} lie in one another`)
+      }
     }
-    this.#roots.add(clean)
+    const owner = this.#roots.get(plain) ?? storageUuid
+    if (owner !== storageUuid && this.list(plain).length > 0) {
+      throw refused('root', `${plain} holds the files of storage ${owner}`)
+    }
+    this.#roots.set(plain, storageUuid)
+    return plain
   }
 
-  forgetRoots(): void {
-    this.#roots.clear()
+  forgetRoot(root: string): void {
+    this.#roots.delete(root)
+  }
+
+  /** Uuid of the storage a root belongs to. */
+  storageOf(root: string): string | undefined {
+    return this.#roots.get(root)
+  }
+
+  /** The root itself. SYS.1007 when it was not initialised. */
+  requireRoot(root: string): string {
+    const plain = plainPath(root, 'root')
+    if (this.#roots.has(plain)) return plain
+    throw refused('root', `${root} was not initialised as a storage root of ${this.#owner}`)
   }
 
   /** Changes the size of the file system; smaller than what is used means full. */
@@ -57,33 +76,26 @@ export class SimulatedFiles {
     this.#totalBytes = totalBytes
   }
 
-  /** The normalised path. Throws SYS.1007 naming `field` unless it lies below a root (or, with `orRoot`, is one). */
-  confine(path: string, field: string, orRoot = false): string {
-    const clean = posix.normalize(path)
-    for (const root of this.#roots) {
-      if (clean.startsWith(root) && (clean[root.length] === '/' || (orRoot && clean === root))) {
-        if (!clean.endsWith('/')) return clean
-      }
-    }
+  /** The path, proven to be inside a root. Throws SYS.1007 naming `field` otherwise. */
+  confine(path: string, field: string): string {
+    const plain = plainPath(path, field)
+    for (const root of this.#roots.keys())
+      if (plain.startsWith(root) && plain[root.length] === '/') return plain
     const known = this.#roots.size === 0 ? 'none was initialised' : `roots: ${this.roots.join(', ')}`
-    throw new CloudError(
-      sysErrors.invalidArgument,
-      `field[${field}] ${path} is not inside a storage root of ${this.#owner} (${known})`,
-      { opaque: { field } },
-    )
+    throw refused(field, `${path} is not inside a storage root of ${this.#owner} (${known})`)
   }
 
   get(path: string): SimulatedFile | undefined {
     return this.#files.get(path)
   }
 
-  /** Creates or replaces a file. Throws SYS.1006 when the file system has no room for it. */
+  /** Creates or replaces a file. Throws SYS.1016 when the file system has no room for it. */
   put(path: string, file: SimulatedFile): void {
     const growth = file.actualSizeBytes - (this.#files.get(path)?.actualSizeBytes ?? 0)
     const { availableBytes } = this.space
     if (growth > availableBytes) {
       throw new CloudError(
-        sysErrors.operationFailed,
+        sysErrors.ioError,
         `cannot write ${path} on ${this.#owner}: no space left on device ` +
           `(${growth} bytes needed, ${availableBytes} available)`,
       )
@@ -109,4 +121,17 @@ export class SimulatedFiles {
     }
     return found
   }
+}
+
+// Normalised, without a slash at the end.
+function plainPath(path: string, field: string): string {
+  if (!path.startsWith('/') || path.split('/').includes('..')) {
+    throw refused(field, `${path} is not absolute or holds \`..\``)
+  }
+  const plain = posix.normalize(path)
+  return plain.length > 1 && plain.endsWith('/') ? plain.slice(0, -1) : plain
+}
+
+function refused(field: string, reason: string): CloudError {
+  return new CloudError(sysErrors.invalidArgument, `field[${field}] ${reason}`, { opaque: { field } })
 }

@@ -2,13 +2,20 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import type { AgentEvent } from '#agent-rpc'
 import { hostCapacity, listVms } from '#agents/kvm-host/contract/host.ts'
-import { deleteBridge } from '#agents/kvm-host/contract/network.ts'
-import { createEmptyVolume, deletePath, storageCapacity } from '#agents/kvm-host/contract/storage.ts'
+import { applyFlatNetwork, deleteBridge, deleteFlatNetwork } from '#agents/kvm-host/contract/network.ts'
+import {
+  createEmptyVolume,
+  deletePath,
+  initStorage,
+  listStorage,
+  storageCapacity,
+} from '#agents/kvm-host/contract/storage.ts'
 import {
   attachNic,
   attachVolume,
   detachVolume,
   pauseVm,
+  resumeVm,
   startVm,
   stopVm,
 } from '#agents/kvm-host/contract/vm.ts'
@@ -73,6 +80,13 @@ it('power is cut when the guest ignores the button or is paused', async () => {
   assert.equal((await client.call(stopVm, { vmUuid, graceMs: 1_000 })).forced, false)
 })
 
+it('what changes nothing tells nothing', async () => {
+  const { client, events } = await runningVm()
+  await client.call(pauseVm, { vmUuid })
+  await client.call(pauseVm, { vmUuid })
+  assert.deepEqual(events, [stateEvent('Paused', 'user', true)])
+})
+
 it('memory in use follows the VMs', async () => {
   const { client } = await runningVm()
   assert.equal((await client.call(hostCapacity, {})).usedMemoryBytes, 2 ** 30)
@@ -134,16 +148,23 @@ it('a disk that was let go is free for others; a paused guest lets none go', asy
   await client.call(startVm, { vm: vmSpec(3, { disks: [] }) })
   const second = { vmUuid: uuidOf(3), disk }
   await assert.rejects(client.call(attachVolume, second), /has it open/)
-  await client.call(stopVm, { vmUuid, graceMs: 0 })
+  await client.call(resumeVm, { vmUuid })
+  await detach()
   await client.call(attachVolume, second)
 })
 
-it('keeps a bridge that carries a VM', async () => {
-  const { client } = await runningVm()
+it('keeps a bridge that carries a VM or a flat network', async () => {
+  const { client, state } = await runningVm()
   const bridge = { bridge: 'br_eth0', physicalInterface: 'eth0' }
   await assert.rejects(client.call(deleteBridge, bridge), /uses it/)
   await client.call(stopVm, { vmUuid, graceMs: 0 })
+  const served = { dhcpServerIp: '10.1.0.2', netmask: '255.255.0.0', dns: [], leases: [] }
+  const network = { l3NetworkUuid: uuidOf(7), ...bridge, ...served }
+  await client.call(applyFlatNetwork, network)
+  await assert.rejects(client.call(deleteBridge, bridge), /uses it/)
+  await client.call(deleteFlatNetwork, { l3NetworkUuid: uuidOf(7) })
   assert.deepEqual(await client.call(deleteBridge, bridge), { deleted: true })
+  assert.equal(state.bridges.size, 0)
 })
 
 it('accounts what files take, and is full when it is', async () => {
@@ -158,4 +179,14 @@ it('accounts what files take, and is full when it is', async () => {
   knobs.resizeDisk(before.totalBytes - before.availableBytes + actualSizeBytes - 1)
   await assert.rejects(client.call(createEmptyVolume, volume), /no space left on device/)
   assert.equal((await capacity()).availableBytes, actualSizeBytes - 1)
+})
+
+it('keeps roots apart', async () => {
+  const { client } = await runningVm()
+  const init = (root: string, storageUuid: string) => client.call(initStorage, { root, storageUuid })
+  await assert.rejects(init('/vm/inner', uuidOf(8)), /lie in one another/)
+  await assert.rejects(init('/vm', uuidOf(8)), /holds the files of storage/)
+  await assert.rejects(init('/data/../etc', uuidOf(8)), /holds `..`/)
+  await init('/vm2', uuidOf(8))
+  assert.deepEqual(await client.call(listStorage, { root: '/vm2' }), { files: [] })
 })

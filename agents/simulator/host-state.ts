@@ -2,7 +2,7 @@ import type { AgentEvent, CallInput, CallOutput } from '#agent-rpc'
 import type { AgentVmState, hostFacts } from '#agents/kvm-host/contract/host.ts'
 import type { applyFlatNetwork } from '#agents/kvm-host/contract/network.ts'
 import type { DiskSpec, NicSpec, VmSpec } from '#agents/kvm-host/contract/vm.ts'
-import { CloudError, sysErrors } from '#kernel'
+import { CloudError, type ErrorCode, sysErrors } from '#kernel'
 import type { SimulatedFiles } from './files.ts'
 import type { SimulatedWorld } from './world.ts'
 
@@ -40,9 +40,8 @@ export interface HostState {
   /** Bridge to physical interface. */
   readonly bridges: Map<string, string>
   readonly networks: Map<string, SimulatedNetwork>
-  /** Migrations this host expects, and those that ended here: migration uuid to VM uuid. */
+  /** Migrations this host expects: migration uuid to VM uuid. */
   readonly incoming: Map<string, string>
-  readonly arrived: Map<string, string>
 }
 
 /** What the handlers of one host work on. */
@@ -66,7 +65,11 @@ export function emitVmState(
   core.emit({ name: 'vm.state', atMs: core.now(), data: { vmUuid, state, reason, byAgent } })
 }
 
-/** The refusal of something that cannot be done as things are. */
-export function impossible(core: HostCore, details: string): CloudError {
-  return new CloudError(sysErrors.operationFailed, `${details} (on ${core.name})`)
+/** The refusal of something that cannot be done as things are: SYS.1006 unless another code says it better. */
+export function impossible(
+  core: HostCore,
+  details: string,
+  code: ErrorCode = sysErrors.operationFailed,
+): CloudError {
+  return new CloudError(code, `${details} (on ${core.name})`)
 }

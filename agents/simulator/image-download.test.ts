@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { deleteImage, downloadImage, pingBackupStorage } from '#agents/backup-storage/contract/index.ts'
+import {
+  deleteImage,
+  downloadImage,
+  initBackupStorage,
+  pingBackupStorage,
+} from '#agents/backup-storage/contract/index.ts'
 import { deletePath } from '#agents/kvm-host/contract/storage.ts'
-import { createReadyHost, createSmallWorld } from './small-world.ts'
+import { createSimulatedBackupStorage } from './backup-storage.ts'
+import { createReadyHost, createSmallWorld, uuidOf } from './small-world.ts'
 
 const GiB = 2 ** 30
 
@@ -43,13 +49,22 @@ it('fails like a download that fails', async () => {
   await assert.rejects(fetch('http://sim/x.raw?size=2147483648', 'raw'), /no space left/)
 })
 
-it('needs its root again after a crash, and keeps its images', async () => {
+it('keeps its root and images over a crash', async () => {
   const { storage, images, source } = await downloads()
   storage.knobs.crash()
   await assert.rejects(images.call(pingBackupStorage, {}), { code: 'SYS.1016' })
   storage.knobs.start()
-  await assert.rejects(images.call(pingBackupStorage, {}), /no root/)
+  await images.call(pingBackupStorage, {})
   assert.notEqual(storage.state.files.get(source.path), undefined)
+})
+
+it('serves one storage only; its root may move', async () => {
+  const { images, storage } = await downloads()
+  const init = (root: string, storageUuid: string) => images.call(initBackupStorage, { root, storageUuid })
+  await assert.rejects(init('/other', uuidOf(9)), /cannot serve/)
+  await init('/other/', uuidOf(1))
+  assert.deepEqual(storage.state.files.roots, ['/other'])
+  await assert.rejects(createSimulatedBackupStorage().handlers.pingBackupStorage({}, noContext), /no root/)
 })
 
 it('hosts cannot cache from a storage that is dead or has lost the image', async () => {

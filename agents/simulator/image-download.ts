@@ -16,7 +16,7 @@ export function download(files: SimulatedFiles, input: Download): CallOutput<typ
   const image = imageBehind(checkUrl(input), input)
   if (image.actualSizeBytes > input.maxBytes) {
     const limit = `it has ${image.actualSizeBytes} bytes, at most ${input.maxBytes} are allowed`
-    throw new CloudError(sysErrors.operationFailed, `cannot download the image to ${path}: ${limit}`)
+    throw new CloudError(sysErrors.invalidArgument, `cannot download the image to ${path}: ${limit}`)
   }
   files.put(path, image)
   return image
@@ -28,7 +28,7 @@ function imageBehind(url: URL, input: Download): CallOutput<typeof downloadImage
   }
   const found = url.searchParams.get('format') ?? input.expectedFormat
   if (input.expectedFormat === 'qcow2' && found !== 'qcow2') {
-    throw new CloudError(sysErrors.operationFailed, `${show(url)} is ${found}, not qcow2`)
+    throw new CloudError(sysErrors.invalidArgument, `${show(url)} is ${found}, not qcow2`)
   }
   const virtualSizeBytes = bytes(url, 'size') ?? 2 ** 30
   const thin = Math.min(virtualSizeBytes, 64 * 2 ** 20)

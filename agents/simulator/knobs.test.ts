@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { hostPing, listVms } from '#agents/kvm-host/contract/host.ts'
-import { initStorage } from '#agents/kvm-host/contract/storage.ts'
 import { startVm, stopVm, vmInfo } from '#agents/kvm-host/contract/vm.ts'
 import { CloudError, sysErrors } from '#kernel'
 import { createReadyHost, createSmallWorld, uuidOf, vmSpec } from './small-world.ts'
@@ -183,7 +182,6 @@ it('crash loses what is volatile and keeps files; the next start is another boot
   assert.notEqual((await client.call(hostPing, {})).bootId, before.bootId)
   // The bridge went with the boot, the volume did not.
   await assert.rejects(start(), /needs bridge br_eth0/)
-  await client.call(initStorage, { root: '/vm', storageUuid: uuidOf(2) })
   await client.call(startVm, { vm: vmSpec(1, { nics: [] }) })
 })
 

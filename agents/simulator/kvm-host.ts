@@ -130,7 +130,6 @@ function createState(
     bridges: new Map(),
     networks: new Map(),
     incoming: new Map(),
-    arrived: new Map(),
   }
 }
 
@@ -140,10 +139,9 @@ function createHostKnobs(core: HostCore, power: Power, address: string) {
   return {
     crash: () => {
       power.crash()
-      const { vms, diskUsers, tapUsers, bridges, networks, incoming, arrived } = state
-      for (const lost of [vms, diskUsers, tapUsers, bridges, networks, incoming, arrived]) lost.clear()
+      const { vms, diskUsers, tapUsers, bridges, networks, incoming } = state
+      for (const lost of [vms, diskUsers, tapUsers, bridges, networks, incoming]) lost.clear()
       state.usedMemoryBytes = 0
-      state.files.forgetRoots()
     },
     start: () => {
       if (power.state !== 'down') return

@@ -16,7 +16,7 @@ export function createMigrationHandlers(
   const { state } = core
   return {
     prepareMigration: async ({ vmUuid, migrationUuid }) => {
-      if (state.vms.has(vmUuid) && state.arrived.get(migrationUuid) !== vmUuid) {
+      if (state.vms.has(vmUuid)) {
         throw impossible(core, `cannot expect VM ${vmUuid} by migration: it is here already`)
       }
       state.incoming.set(migrationUuid, vmUuid)
@@ -25,7 +25,6 @@ export function createMigrationHandlers(
     migrateVm: (input, context) => migrate(core, input, context.progress),
     cleanMigration: async ({ migrationUuid }) => {
       state.incoming.delete(migrationUuid)
-      state.arrived.delete(migrationUuid)
       return {}
     },
   }
@@ -38,8 +37,6 @@ async function migrate(
 ): Promise<{ downtimeMs?: number }> {
   const { vmUuid, migrationUuid, destination } = input
   const target = (await dial(core.world.hosts, destination.address, destination.port)).core
-  // A repeat after a lost answer: the VM is over there, and this migration brought it.
-  if (!core.state.vms.has(vmUuid) && target.state.arrived.get(migrationUuid) === vmUuid) return {}
   const vm = aliveDomain(core, vmUuid, 'migrate')
   if (target === core) throw impossible(core, `cannot migrate VM ${vmUuid} to the host it runs on`)
   if (target.state.incoming.get(migrationUuid) !== vmUuid) {
@@ -49,7 +46,6 @@ async function migrate(
   const arriving: SimulatedVm = { ...vm }
   beginDomain(target, arriving, { reason: 'migrated', byAgent: true })
   if (input.withStorage) copyTopLayers(core.state.files, target.state.files, vm)
-  target.state.arrived.set(migrationUuid, vmUuid)
   endDomain(core, vmUuid, { reason: 'migrated', byAgent: true })
   progress(100)
   return { downtimeMs: 0 }

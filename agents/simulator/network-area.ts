@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { AgentHandlers, CallInput } from '#agent-rpc'
 import type { kvmHostCalls } from '#agents/kvm-host/contract/index.ts'
 import type { applyFlatNetwork } from '#agents/kvm-host/contract/network.ts'
+import { CloudError, sysErrors } from '#kernel'
 import { type HostCore, impossible, type SimulatedLease } from './host-state.ts'
 
 type NetworkArea =
@@ -51,12 +52,17 @@ function deleteBridge(core: HostCore, bridge: string): boolean {
     if (!vm.nics.some((nic) => nic.bridge === bridge)) continue
     throw impossible(core, `cannot delete bridge ${bridge}: VM ${vmUuid} uses it`)
   }
+  for (const { config } of core.state.networks.values()) {
+    if (config.bridge !== bridge) continue
+    throw impossible(core, `cannot delete bridge ${bridge}: flat network ${config.l3NetworkUuid} uses it`)
+  }
   return core.state.bridges.delete(bridge)
 }
 
 function apply(core: HostCore, input: CallInput<typeof applyFlatNetwork>, wholeSet: boolean): boolean {
   const { leases, ...config } = input
   const { bridges, networks } = core.state
+  const wanted = checkLeases(leases)
   if (!bridges.has(config.bridge)) {
     const what = `flat network ${config.l3NetworkUuid}`
     throw impossible(core, `cannot serve ${what}: there is no bridge ${config.bridge}`)
@@ -66,15 +72,15 @@ function apply(core: HostCore, input: CallInput<typeof applyFlatNetwork>, wholeS
   let changed = known === undefined || !isDeepStrictEqual(network.config, config)
   network.config = config
   networks.set(config.l3NetworkUuid, network)
-  const wanted = new Map(leases.map((lease) => [lease.mac.toLowerCase(), lease]))
   for (const [mac, lease] of wanted) {
     if (isDeepStrictEqual(network.leases.get(mac), lease)) continue
     network.leases.set(mac, lease)
     changed = true
   }
-  if (!wholeSet) return changed
-  for (const mac of network.leases.keys()) {
-    if (!wanted.has(mac)) changed = network.leases.delete(mac)
+  // An address that comes with another MAC has moved to it.
+  const moved = new Set(leases.map((lease) => lease.ip))
+  for (const [mac, { ip }] of network.leases) {
+    if (!wanted.has(mac) && (wholeSet || moved.has(ip))) changed = network.leases.delete(mac)
   }
   return changed
 }
@@ -85,4 +91,15 @@ function removeLeases(core: HostCore, l3NetworkUuid: string, macs: readonly stri
   const removed = macs.filter((mac) => network.leases.delete(mac.toLowerCase())).length
   if (removed > 0 && network.leases.size === 0) core.state.networks.delete(l3NetworkUuid)
   return removed > 0
+}
+
+/** Leases by MAC. Throws SYS.1007 on a MAC or an address given twice. */
+function checkLeases(leases: readonly SimulatedLease[]): Map<string, SimulatedLease> {
+  const wanted = new Map(leases.map((lease) => [lease.mac.toLowerCase(), lease]))
+  if (wanted.size === leases.length && new Set(leases.map((lease) => lease.ip)).size === leases.length) {
+    return wanted
+  }
+  throw new CloudError(sysErrors.invalidArgument, 'field[leases] names an address twice', {
+    opaque: { field: 'leases' },
+  })
 }

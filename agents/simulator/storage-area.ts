@@ -27,12 +27,12 @@ type StorageArea =
 export function createStorageHandlers(core: HostCore): Pick<AgentHandlers<typeof kvmHostCalls>, StorageArea> {
   const { files } = core.state
   return {
-    initStorage: async ({ root }) => {
-      files.addRoot(root)
+    initStorage: async ({ root, storageUuid }) => {
+      files.addRoot(root, storageUuid)
       return files.space
     },
     storageCapacity: async ({ root }) => {
-      files.confine(root, 'root', true)
+      files.requireRoot(root)
       return files.space
     },
     cacheImage: (input) => cache(core, input),
@@ -46,7 +46,7 @@ export function createStorageHandlers(core: HostCore): Pick<AgentHandlers<typeof
       return { deleted }
     },
     statVolume: async (input) => stat(files.get(files.confine(input.path, 'path'))),
-    listStorage: async ({ root }) => ({ files: files.list(files.confine(root, 'root', true)) }),
+    listStorage: async ({ root }) => ({ files: files.list(files.requireRoot(root)) }),
   }
 }
 
@@ -58,7 +58,11 @@ async function cache(
   const path = files.confine(input.cachePath, 'cachePath')
   const { address, port, path: sourcePath } = input.source
   const cached = files.get(path)
-  if (cached?.sha256 === input.sha256) return { actualSizeBytes: cached.actualSizeBytes }
+  if (cached?.actualSizeBytes === input.sizeBytes) return { actualSizeBytes: cached.actualSizeBytes }
+  if (cached !== undefined) {
+    const sizes = `${cached.actualSizeBytes} bytes instead of ${input.sizeBytes}`
+    throw impossible(core, `the cached image ${path} has ${sizes}; it is left alone`)
+  }
   const storage = await dial(core.world.backupStorages, address, port)
   const image = storage.state.files.get(sourcePath)
   const from = `image ${sourcePath} of the backup storage at ${address}:${port}`
@@ -77,44 +81,51 @@ async function cache(
 function createOverlay(core: HostCore, input: CallInput<typeof createVolumeFromCache>): SimulatedFile {
   const { files } = core.state
   const backingPath = files.confine(input.cachePath, 'cachePath')
-  const path = files.confine(input.installPath, 'installPath')
-  const there = files.get(path)
-  if (there !== undefined) {
-    if (there.backingPath === backingPath) return there
-    throw impossible(core, `cannot create ${path}: another file is there, not an overlay of ${backingPath}`)
-  }
   const image = files.get(backingPath)
-  if (image === undefined) throw impossible(core, `cannot create ${path}: no cached image ${backingPath}`)
-  if (image.format !== input.cacheFormat) {
-    const formats = `cached image ${backingPath} is ${image.format}, not ${input.cacheFormat}`
-    throw impossible(core, `cannot create ${path}: ${formats}`)
+  if (image === undefined) {
+    throw impossible(core, `the cached image ${backingPath} is not there`, sysErrors.resourceNotFound)
   }
-  const virtualSizeBytes = Math.max(image.virtualSizeBytes, input.sizeBytes ?? 0)
-  const file = { format: 'qcow2', virtualSizeBytes, actualSizeBytes: emptyQcow2Bytes, backingPath } as const
-  files.put(path, file)
-  return file
+  if (image.format !== input.cacheFormat) {
+    throw impossible(core, `the cached image ${backingPath} is ${image.format}, not ${input.cacheFormat}`)
+  }
+  const virtualSizeBytes = Math.max(image.virtualSizeBytes, wholeSectors(input.sizeBytes ?? 0))
+  return createVolume(core, input.installPath, { virtualSizeBytes, backingPath })
 }
 
 function createEmpty(core: HostCore, input: CallInput<typeof createEmptyVolume>): SimulatedFile {
-  const { files } = core.state
-  const path = files.confine(input.installPath, 'installPath')
   if (input.sizeBytes <= 0) {
-    throw new CloudError(sysErrors.invalidArgument, `field[sizeBytes] of ${path} must be positive`, {
+    throw new CloudError(sysErrors.invalidArgument, 'field[sizeBytes] of a volume must be positive', {
       opaque: { field: 'sizeBytes' },
     })
   }
-  const there = files.get(path)
-  if (there !== undefined) {
-    if (there.backingPath === undefined && there.virtualSizeBytes === input.sizeBytes) return there
-    throw impossible(core, `cannot create ${path}: another file is there, not an empty volume of this size`)
+  return createVolume(core, input.installPath, { virtualSizeBytes: wholeSectors(input.sizeBytes) })
+}
+
+function createVolume(
+  core: HostCore,
+  installPath: string,
+  wanted: { readonly virtualSizeBytes: number; readonly backingPath?: string },
+): SimulatedFile {
+  const { files } = core.state
+  const path = files.confine(installPath, 'installPath')
+  if (!path.endsWith('.qcow2')) {
+    throw new CloudError(sysErrors.invalidArgument, `field[installPath] ${path} does not end in .qcow2`, {
+      opaque: { field: 'installPath' },
+    })
   }
-  const file = {
-    format: 'qcow2',
-    virtualSizeBytes: input.sizeBytes,
-    actualSizeBytes: emptyQcow2Bytes,
-  } as const
-  files.put(path, file)
-  return file
+  const there = files.get(path)
+  if (there === undefined) {
+    const file = { format: 'qcow2', actualSizeBytes: emptyQcow2Bytes, ...wanted } as const
+    files.put(path, file)
+    return file
+  }
+  const { virtualSizeBytes, backingPath } = there
+  if (virtualSizeBytes === wanted.virtualSizeBytes && backingPath === wanted.backingPath) return there
+  throw impossible(core, `${path} exists already and is another volume`, sysErrors.createResource)
+}
+
+function wholeSectors(bytes: number): number {
+  return Math.ceil(bytes / 512) * 512
 }
 
 function sizes(file: SimulatedFile): { virtualSizeBytes: number; actualSizeBytes: number } {

@@ -1,6 +1,7 @@
 import type { AgentHandlers } from '#agent-rpc'
 import type { kvmHostCalls } from '#agents/kvm-host/contract/index.ts'
 import type { DiskSpec, NicSpec } from '#agents/kvm-host/contract/vm.ts'
+import { sysErrors } from '#kernel'
 import { type HostCore, impossible, type SimulatedVm } from './host-state.ts'
 import { checkDisk, checkNic, targetOf } from './vm-domain.ts'
 import { aliveDomain } from './vm-power.ts'
@@ -66,6 +67,10 @@ function attachInterface(core: HostCore, vm: SimulatedVm, nic: NicSpec): void {
 
 function checkLetsGo(core: HostCore, vm: SimulatedVm, what: string): void {
   if (vm.state === 'Paused') {
-    throw impossible(core, `the guest of VM ${vm.spec.vmUuid} did not let ${what} go: it is paused`)
+    throw impossible(
+      core,
+      `the guest of VM ${vm.spec.vmUuid} did not let ${what} go: it is paused`,
+      sysErrors.timeout,
+    )
   }
 }

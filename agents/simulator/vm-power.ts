@@ -2,6 +2,7 @@ import type { AgentHandlers } from '#agent-rpc'
 import type { AgentVmState } from '#agents/kvm-host/contract/host.ts'
 import type { kvmHostCalls } from '#agents/kvm-host/contract/index.ts'
 import type { VmSpec } from '#agents/kvm-host/contract/vm.ts'
+import { sysErrors } from '#kernel'
 import { type HostCore, impossible, type SimulatedVm } from './host-state.ts'
 import { beginDomain, changeState, endDomain, targetOf } from './vm-domain.ts'
 
@@ -47,11 +48,14 @@ export function createVmPowerHandlers(core: HostCore): Pick<AgentHandlers<typeof
   }
 }
 
-/** The domain, running or paused. Throws SYS.1006 naming `verb` when there is none or it has crashed. */
+/** The domain, running or paused. Throws SYS.1003 when there is none, SYS.1005 when it has crashed. */
 export function aliveDomain(core: HostCore, vmUuid: string, verb: string): SimulatedVm {
   const vm = core.state.vms.get(vmUuid)
-  if (vm === undefined || vm.state === 'Crashed') {
-    throw impossible(core, `cannot ${verb} VM ${vmUuid}: it is ${vm?.state ?? 'Stopped'}`)
+  if (vm === undefined) {
+    throw impossible(core, `cannot ${verb} VM ${vmUuid}: it does not run`, sysErrors.resourceNotFound)
+  }
+  if (vm.state === 'Crashed') {
+    throw impossible(core, `cannot ${verb} VM ${vmUuid}: it is Crashed`, sysErrors.changeState)
   }
   return vm
 }
