@@ -98,7 +98,7 @@ async function removeAll(
   { vm, events, cachePath, dataPath }: VmUnderTest,
 ): Promise<void> {
   const { client, physicalInterface } = host
-  events.dispose()
+  await events.dispose()
   await client.call(destroyVm, { vmUuid: vm.vmUuid })
   for (const path of [dataPath, ...vm.disks.map((disk) => disk.installPath), cachePath]) {
     await client.call(deletePath, { path })

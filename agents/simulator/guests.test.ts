@@ -13,6 +13,7 @@ import {
 import {
   attachNic,
   attachVolume,
+  detachNic,
   detachVolume,
   pauseVm,
   resumeVm,
@@ -151,6 +152,13 @@ it('a disk that was let go is free for others; a paused guest lets none go', asy
   await client.call(resumeVm, { vmUuid })
   await detach()
   await client.call(attachVolume, second)
+})
+
+it('a tap that was let go is free for others', async () => {
+  const { client } = await runningVm()
+  await client.call(startVm, { vm: vmSpec(2) })
+  await client.call(detachNic, { vmUuid: uuidOf(2), mac: nic(2).mac })
+  await client.call(attachNic, { vmUuid, nic: nic(3, { deviceName: 'vnic2.0' }) })
 })
 
 it('keeps a bridge that carries a VM or a flat network', async () => {
