@@ -20,7 +20,10 @@ export function declareBasicsTests(getHost: GetKvmHost): void {
       assert.ok(facts.cpuNum >= 1 && facts.cpuSockets >= 1)
       assert.ok(facts.interfaces.includes(physicalInterface), `interfaces: ${facts.interfaces.join(', ')}`)
       assert.ok(facts.bootedAt <= Date.now())
-      assert.deepEqual(await client.call(hostFacts, {}), facts)
+      // The time of the boot may be counted back from now, so it shakes a little.
+      const again = await client.call(hostFacts, {})
+      assert.ok(Math.abs(again.bootedAt - facts.bootedAt) < 60_000)
+      assert.deepEqual({ ...again, bootedAt: facts.bootedAt }, facts)
     })
 
     it('answers a ping with the boot and the agent of the facts', async () => {
