@@ -1,14 +1,13 @@
 import { open } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { basename } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { statFile } from '#agent-files'
 import { CloudError, sysErrors } from '#kernel'
 import type { BackupArea } from './backup-area.ts'
 
 /**
- * `GET /images/<path below / or absolute>` for hosts: the bytes of a whole image, or the one range asked for. Temporary and
- * hidden files are not served.
+ * `GET /images/<path below / or absolute>` for hosts: the bytes of a whole image, or the one range asked for. Temporary files
+ * and the agent's own are not served.
  */
 export function createImagesRoute(area: Pick<BackupArea, 'roots'>) {
   return {
@@ -26,7 +25,7 @@ async function serveImage(
   raw: IncomingMessage,
 ): Promise<void> {
   const { path } = await area.roots.confine(`/${asked.replace(/^\/+/, '')}`)
-  const file = basename(path).startsWith('.') ? undefined : await statFile(path)
+  const file = await statFile(path)
   if (file === undefined) throw new CloudError(sysErrors.resourceNotFound, `there is no image ${path}`)
   const size = file.sizeBytes
   const range = rangeOf(raw.headers, size)

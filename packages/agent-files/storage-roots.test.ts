@@ -29,6 +29,9 @@ test('nothing outside a root can be named', async (t) => {
   await roots.init(root, 'a')
   await assert.rejects(roots.confine(join(base, 'other')), /none of the storage roots/)
   await assert.rejects(roots.confine(`${root}-b/x`), /none of the storage roots/)
+  for (const own of ['.zstack-storage.json', 'a/.zs-part-0']) {
+    await assert.rejects(roots.confine(join(root, own)), /kept for the agent/)
+  }
 })
 
 test('places of the system, of the agent, and in one another are refused and not created', async (t) => {

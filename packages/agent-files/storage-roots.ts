@@ -1,10 +1,10 @@
 import { mkdir, rename, stat, writeFile } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { CloudError, newToken, sysErrors } from '#kernel'
 import { confinePath, deepestExisting, isInside, plainAbsolutePath } from './confined-path.ts'
 import { flush, readIfThere } from './durable.ts'
 import { listFiles } from './files.ts'
-import { MARKER_NAME } from './reserved-names.ts'
+import { MARKER_NAME, STAGED_PREFIX } from './reserved-names.ts'
 import { stageFile, sweepStaged } from './staged-file.ts'
 
 /** Where the system itself lives. A storage there could overwrite or hand out its files. */
@@ -69,9 +69,12 @@ export class StorageRoots {
     return found
   }
 
-  /** The root `path` lies in and the path, normalised and proven to be inside it. SYS.1007 when it is in none. */
+  /** The root `path` lies in and the path, normalised and proven to be inside it. SYS.1007 when it is in none, or is our own. */
   async confine(path: string): Promise<{ root: string; path: string }> {
     const plain = plainAbsolutePath(path)
+    const name = basename(plain)
+    if (name === MARKER_NAME || name.startsWith(STAGED_PREFIX))
+      throw refused(plain, 'names like this are kept for the agent')
     for (const known of (await this.#load()).values()) {
       if (!isInside(known.root, plain)) continue
       await requireMarker(known)
