@@ -132,6 +132,18 @@ test('cut-off, endless and forbidden transfers leave nothing', async (t) => {
   }
 })
 
+test('the wrong thing is refused before all of it has come', async (t) => {
+  const { root, handlers } = await arrangeBackup(t)
+  const server = await serve(t, (_request, response) => {
+    response.writeHead(200, { 'content-length': 1_000_000 })
+    // The rest never comes.
+    response.write(Buffer.concat([Buffer.from('KDMV'), Buffer.alloc(100_000)]))
+  })
+  const input = downloadOf(server.url, join(root, 'd', 'image'))
+  await assert.rejects(handlers.downloadImage(input, callContext()), /it is a VMDK file by its contents/)
+  assert.deepEqual(await readdir(root), CLEAN)
+})
+
 test('a cancelled download leaves nothing', async (t) => {
   const { root, handlers } = await arrangeBackup(t)
   const begun = Promise.withResolvers<void>()

@@ -49,7 +49,7 @@ async function fetchNew(area: BackupArea, download: Download, context: Progress)
   }
   const target = { root: download.root, finalPath: download.path, mode: IMAGE_MODE }
   const image = await stageFile(target, async (temporary) => {
-    const received = await receive(source, temporary, download.maxBytes, context)
+    const received = await receive(source, temporary, download, context)
     const checked = await checkFile(area, temporary, download.expectedFormat, context.signal)
     return { ...checked, actualSizeBytes: received.sizeBytes, sha256: received.sha256 }
   })
@@ -57,12 +57,14 @@ async function fetchNew(area: BackupArea, download: Download, context: Progress)
   return image
 }
 
-async function receive(source: FetchedSource, temporary: string, maxBytes: number, context: Progress) {
+async function receive(source: FetchedSource, temporary: string, download: Download, context: Progress) {
   const { stream, sizeBytes: announced } = source
   try {
     const received = await receiveStream(stream, temporary, {
-      maxBytes,
+      maxBytes: download.maxBytes,
       signal: context.signal,
+      // Before gigabytes of the wrong thing have come. The whole file is looked at again.
+      onStart: (start) => checkImageContent(download.expectedFormat, { start, end: Buffer.alloc(0) }),
       onBytes: (bytes) => context.progress(announced === undefined ? 0 : (bytes / announced) * 99),
     })
     if (announced === undefined || received.sizeBytes === announced) return received

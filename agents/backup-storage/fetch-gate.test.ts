@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
-import { createFetchGate, defaultGateLimits, type GatePolicy } from './fetch-gate.ts'
+import { createFetchGate, defaultGateLimits, type FetchGate, type GatePolicy } from './fetch-gate.ts'
 import { sending, serve } from './testing.ts'
 
 const signal = new AbortController().signal
@@ -160,17 +160,15 @@ test('silence and slowness end a fetch', async (t) => {
     response.write('x')
     if (request.url === '/trickle') trickle = setInterval(() => response.write('x'), 20)
   })
-  const limits = { ...defaultGateLimits, idleTimeoutMs: 150, totalTimeoutMs: 600 }
-  const gate = createFetchGate({ limits })
-  await assert.rejects(gate(`${server.url}/mute`, open, signal), {
-    code: 'SYS.1001',
-    message: /silent for 150 ms/,
-  })
-  const cases: [string, RegExp][] = [
-    ['/stall', /silent for 150 ms/],
-    ['/trickle', /not fetched within the time allowed/],
+  const impatient = createFetchGate({ limits: { ...defaultGateLimits, idleTimeoutMs: 150 } })
+  const hurried = createFetchGate({ limits: { ...defaultGateLimits, totalTimeoutMs: 300 } })
+  const mute = impatient(`${server.url}/mute`, open, signal)
+  await assert.rejects(mute, { code: 'SYS.1001', message: /silent for 150 ms/ })
+  const cases: [FetchGate, string, RegExp][] = [
+    [impatient, '/stall', /silent for 150 ms/],
+    [hurried, '/trickle', /not fetched within the time allowed/],
   ]
-  for (const [path, why] of cases) {
+  for (const [gate, path, why] of cases) {
     const source = await gate(server.url + path, open, signal)
     const failure = await buffer(source.stream).then(
       () => assert.fail('it did not fail'),

@@ -13,6 +13,8 @@ interface ReceiveOptions {
   /** Refuse a longer stream: SYS.1007. */
   readonly maxBytes: number
   readonly signal: AbortSignal
+  /** Called once with the first 64 KiB (all, when there are fewer) while the rest still comes; may throw to refuse it. */
+  readonly onStart?: (start: Buffer) => void
   /** Called after each piece with the bytes so far. */
   readonly onBytes?: (bytes: number) => void
 }
@@ -43,6 +45,7 @@ async function writeAll(stream: Readable, path: string, options: ReceiveOptions)
   const hash = createHash('sha256')
   const file = await open(path, 'wx', 0o600)
   try {
+    const start = new Start(options.onStart)
     let sizeBytes = 0
     for await (const piece of stream as AsyncIterable<Buffer>) {
       if (sizeBytes + piece.length > options.maxBytes) {
@@ -51,16 +54,44 @@ async function writeAll(stream: Readable, path: string, options: ReceiveOptions)
           `the image is larger than the ${options.maxBytes} bytes allowed for it`,
         )
       }
+      start.add(piece)
       hash.update(piece)
       if (!isZeros(piece)) await writePiece(file, piece, sizeBytes)
       sizeBytes += piece.length
       options.onBytes?.(sizeBytes)
     }
     if (options.signal.aborted) throw cancelled(path)
+    start.end()
     await file.truncate(sizeBytes)
     return { sizeBytes, sha256: hash.digest('hex') }
   } finally {
     await file.close()
+  }
+}
+
+const START_BYTES = 64 * 1024
+
+/** Collects the first bytes of a stream and shows them once. */
+class Start {
+  readonly #pieces: Buffer[] = []
+  #length = 0
+  #show: ((start: Buffer) => void) | undefined
+
+  constructor(show: ((start: Buffer) => void) | undefined) {
+    this.#show = show
+  }
+
+  add(piece: Buffer): void {
+    if (this.#show === undefined) return
+    this.#pieces.push(piece)
+    this.#length += piece.length
+    if (this.#length >= START_BYTES) this.end()
+  }
+
+  end(): void {
+    const show = this.#show
+    this.#show = undefined
+    show?.(Buffer.concat(this.#pieces.splice(0)))
   }
 }
 

@@ -84,6 +84,34 @@ test('a stream is written, hashed, and its zeros become holes', async (t) => {
   assert.ok((await stat(path)).blocks * 512 < mebibyte, 'zeros take no space')
 })
 
+test('the start is shown once, early, and may refuse the rest', async (t) => {
+  const root = await testDirectory(t)
+  const { signal } = new AbortController()
+  const starts: number[] = []
+  const onStart = (start: Buffer) => void starts.push(start.length)
+  for (const [name, pieces] of Object.entries({
+    empty: [],
+    short: [10, 20],
+    long: [40_000, 40_000, 40_000],
+  })) {
+    const stream = Readable.from(pieces.map((length) => Buffer.alloc(length, 1)))
+    await receiveStream(stream, join(root, name), { maxBytes: 10 ** 6, signal, onStart })
+  }
+  assert.deepEqual(starts, [0, 30, 80_000])
+  const endless = new Readable({ read() {} })
+  endless.push(Buffer.alloc(65536))
+  const refuse = () => {
+    throw new Error('not this one')
+  }
+  const refused = receiveStream(endless, join(root, 'refused'), {
+    maxBytes: 10 ** 6,
+    signal,
+    onStart: refuse,
+  })
+  await assert.rejects(refused, /not this one/)
+  assert.equal(endless.destroyed, true)
+})
+
 test('a stream that is too long or cancelled is refused', async (t) => {
   const root = await testDirectory(t)
   const abort = new AbortController()
