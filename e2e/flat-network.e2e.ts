@@ -3,10 +3,10 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { CallContext, CallInput } from '#agent-rpc'
+import type { addFlatLeases } from '#agents/kvm-host/contract/network.ts'
+import type { NetworkArea } from '#agents/kvm-host/network/create-network-handlers.ts'
+import { runCommand } from '#agents/kvm-host/network/run-command.ts'
 import { waitFor } from '#kernel'
-import type { addFlatLeases } from '../agents/kvm-host/contract/network.ts'
-import type { NetworkArea } from '../agents/kvm-host/network/create-network-handlers.ts'
-import { runCommand } from '../agents/kvm-host/network/run-command.ts'
 import { type HostName, type LabVm, NetworkLab, parseLease, runIn } from './network-lab.ts'
 
 type AddLeases = CallInput<typeof addFlatLeases>

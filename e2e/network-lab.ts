@@ -2,12 +2,9 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createNetworkHandlers, type NetworkArea } from '#agents/kvm-host/network/create-network-handlers.ts'
+import { type Run, runCommand } from '#agents/kvm-host/network/run-command.ts'
 import { Scope, silentLogger } from '#kernel'
-import {
-  createNetworkHandlers,
-  type NetworkArea,
-} from '../agents/kvm-host/network/create-network-handlers.ts'
-import { type Run, runCommand } from '../agents/kvm-host/network/run-command.ts'
 
 /**
  * Two hosts and pretend VMs, each a network namespace whose name starts with `prefix`, on an underlay switch that is a

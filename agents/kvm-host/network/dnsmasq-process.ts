@@ -86,8 +86,8 @@ async function isInside(pid: number, namespacePath: string): Promise<boolean> {
 }
 
 async function keepLogShort(path: string): Promise<void> {
-  const text = await stat(path).catch(() => undefined)
-  if (text !== undefined && text.size > MAX_LOG_BYTES) await truncate(path)
+  const { size } = (await stat(path, { throwIfNoEntry: false })) ?? { size: 0 }
+  if (size > MAX_LOG_BYTES) await truncate(path)
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {
