@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { CallContext, CallInput } from '#agent-rpc'
@@ -233,31 +233,6 @@ describe('flat network on two hosts', { skip: process.getuid?.() === 0 ? false :
     assert.ok(starts.length <= 2, `dnsmasq was started ${starts.length} times`)
     const config = await readFile(join(lab.dir, 'A', 'flat', L3, 'dnsmasq.conf'), 'utf8')
     assert.equal(config.match(/^dhcp-host=/gm)?.length, 100)
-  })
-
-  it('mends what is half there and drops what nobody remembers', async () => {
-    const host = lab.host('A')
-    await host(['ip', 'link', 'del', 'dev', `zs${L3.slice(0, 11)}`])
-    await host(['nft', 'delete', 'table', 'bridge', `zs_${L3.slice(0, 11)}`])
-    await lab.moveVm(vm1, 'B', 'A', 'br_eth0')
-    const lease = leaseOf(vm1, '10.98.1.11', { userData: 'mended' })
-    assert.deepEqual(await a.handlers.applyFlatNetwork({ ...onEth0, leases: [lease] }, context), {
-      changed: true,
-    })
-    assert.equal((await lab.lease(vm1))?.ip, '10.98.1.11/24')
-    assert.equal(await lab.request(vm1, '/latest/user-data'), '200 mended')
-    await runCommand(['ip', 'netns', 'del', `znA-${L3.slice(0, 11)}`])
-    assert.deepEqual(await a.handlers.applyFlatNetwork({ ...onEth0, leases: [lease] }, context), {
-      changed: true,
-    })
-    assert.equal((await lab.lease(vm1))?.ip, '10.98.1.11/24')
-    assert.equal(await lab.request(vm1, '/latest/user-data'), '200 mended')
-    await a.dispose()
-    await rm(join(lab.dir, 'A', 'flat', L3), { recursive: true })
-    a = lab.agent('A')
-    await a.reconcileNetwork()
-    const left = await lab.snapshot('A')
-    assert.doesNotMatch(left, new RegExp(L3.slice(0, 11)))
   })
 
   it('leaves nothing when all is deleted', async () => {

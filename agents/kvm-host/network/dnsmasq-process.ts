@@ -57,19 +57,20 @@ export async function stopDnsmasq(dir: string): Promise<boolean> {
 
 /** Ends the processes inside a namespace of ours whose command line holds `word`; all without one. */
 export async function killInside(run: Run, namespace: string, word = ''): Promise<void> {
-  const pids = async () => {
-    const all = (await run(['ip', 'netns', 'pids', namespace])).stdout
-      .split('\n')
-      .filter((line) => line !== '')
-    const commands = await Promise.all(all.map((pid) => readIfThere(`/proc/${pid}/cmdline`)))
-    return all.filter((_, i) => commands[i]?.includes(word) === true).map(Number)
-  }
-  for (const pid of await pids()) {
+  const { stdout } = await run(['ip', 'netns', 'pids', namespace])
+  for (const pid of stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(Number)) {
     if (pid === process.pid)
       throw new CloudError(sysErrors.internal, `the agent itself is inside ${namespace}`)
+    const command = await readIfThere(`/proc/${pid}/cmdline`)
+    if (command === undefined || !command.includes(word)) continue
     kill(pid, 'SIGKILL')
+    // An empty command line is a process that has ended and waits for its parent to notice.
+    const ended = async () => ((await readIfThere(`/proc/${pid}/cmdline`)) ?? '') === ''
+    await waitFor(`process ${pid} inside ${namespace} to end`, ended, { intervalMs: 2 })
   }
-  await waitFor(`processes inside ${namespace} to end`, async () => (await pids()).length === 0)
 }
 
 /** Pid of the living dnsmasq that was started with the configuration in `dir`. A recycled pid is not taken for it. */
