@@ -241,6 +241,7 @@ describe('flat network on two hosts', { skip: process.getuid?.() === 0 ? false :
     assert.deepEqual(await b.handlers.removeFlatLeases({ l3NetworkUuid: L3, macs }, context), {
       changed: true,
     })
+    assert.deepEqual(await a.handlers.deleteFlatNetwork({ l3NetworkUuid: L3 }, context), { deleted: true })
     assert.deepEqual(await b.handlers.deleteFlatNetwork({ l3NetworkUuid: L3_OTHER }, context), {
       deleted: true,
     })
