@@ -19,7 +19,10 @@ export const deleteBridge = defineAgentCall({
   name: 'network.delete-bridge',
   summary:
     'Removes a bridge that carries no VM any more and gives the interface its addresses back. What is not there is fine.',
-  input: { bridge, physicalInterface: text('Name of the interface.', { max: 15 }) },
+  input: {
+    bridge,
+    physicalInterface: text('Name of the interface.', { max: 15, pattern: /^[\w.-]+$/ }),
+  },
   output: { deleted: bool('False when it was not there.') },
 })
 
@@ -29,6 +32,12 @@ const lease = struct('DhcpLease', 'A VM NIC on this host.', {
   mac: text('MAC address.'),
   ip: text('IPv4 address.'),
   hostname: optional(text('Name told to the guest.', { pattern: /^[A-Za-z0-9-]{1,63}$/ })),
+  tap: optional(
+    text('Name of the tap on the bridge; with it, metadata is answered only through this tap.', {
+      max: 15,
+      pattern: /^[\w.-]+$/,
+    }),
+  ),
   isDefault: bool('True when this NIC gives the VM its default route and names.'),
   metadata: optional(
     map(
@@ -42,13 +51,17 @@ const lease = struct('DhcpLease', 'A VM NIC on this host.', {
 const network = {
   l3NetworkUuid: text('Uuid of the L3 network.', { pattern: /^[0-9a-f]{32}$/ }),
   bridge,
-  physicalInterface: text('Uplink of the bridge; DHCP never crosses it.', { max: 15 }),
+  physicalInterface: text('Uplink of the bridge; DHCP never crosses it.', { max: 15, pattern: /^[\w.-]+$/ }),
   dhcpServerIp: text('Address of the DHCP and metadata server, the same on each host.'),
   netmask: text('Netmask of the network.'),
   gateway: optional(text('Default gateway.')),
-  dns: list('Name servers.', text('Address.')),
-  domain: optional(text('DNS domain.')),
-  mtu: optional(int('MTU told to guests.')),
+  dns: list(
+    'Name servers told to guests, in order; none, none told. `dhcpServerIp` itself knows the names of the VMs on this host ' +
+      'and refuses all others.',
+    text('Address.'),
+  ),
+  domain: optional(text('DNS domain.', { max: 253, pattern: /^[A-Za-z0-9][A-Za-z0-9.-]*$/ })),
+  mtu: optional(int('MTU told to guests.', [68, 65_535])),
 } as const
 
 export const applyFlatNetwork = defineAgentCall({
