@@ -18,16 +18,26 @@ export function handleClusters(ctx: PluginContext): void {
     const uuid = input.resourceUuid ?? newUuid()
     const now = Date.now()
     const { name, description, zoneUuid, hypervisorType, architecture } = input
-    const fixed = { type: input.type ?? 'zstack', state: enableState.enabled, createDate: now, lastOpDate: now }
+    const fixed = {
+      type: input.type ?? 'zstack',
+      state: enableState.enabled,
+      createDate: now,
+      lastOpDate: now,
+    }
     const row = { uuid, name, description, zoneUuid, hypervisorType, architecture, ...fixed }
-    await createWithTags(ctx, { type: 'ClusterVO', uuid }, input, () => db.write((tx) => insert(tx, cluster, row)))
+    await createWithTags(ctx, { type: 'ClusterVO', uuid }, input, () =>
+      db.write((tx) => insert(tx, cluster, row)),
+    )
     return view(uuid)
   })
 
   ctx.handle(
     updateCluster,
     async ({ uuid, name, description }) => {
-      const patch = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) }
+      const patch = {
+        ...(name === undefined ? {} : { name }),
+        ...(description === undefined ? {} : { description }),
+      }
       await db.write((tx) => update(tx, cluster, { uuid }, { ...patch, lastOpDate: Date.now() }))
       return view(uuid)
     },
@@ -37,7 +47,9 @@ export function handleClusters(ctx: PluginContext): void {
   ctx.handle(
     changeClusterState,
     async ({ uuid, stateEvent }) => {
-      await db.write((tx) => update(tx, cluster, { uuid }, { state: enableStateAfter[stateEvent], lastOpDate: Date.now() }))
+      await db.write((tx) =>
+        update(tx, cluster, { uuid }, { state: enableStateAfter[stateEvent], lastOpDate: Date.now() }),
+      )
       return view(uuid)
     },
     { key },
@@ -58,7 +70,10 @@ export function handleClusters(ctx: PluginContext): void {
     beforeDelete: async (zoneUuid) => {
       const left = await count(db, cluster, { zoneUuid })
       if (left === 0) return
-      throw new CloudError(sysErrors.deleteResource, `the zone ${zoneUuid} still has ${left} cluster(s); delete them first`)
+      throw new CloudError(
+        sysErrors.deleteResource,
+        `the zone ${zoneUuid} still has ${left} cluster(s); delete them first`,
+      )
     },
   })
 }

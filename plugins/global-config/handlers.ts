@@ -32,7 +32,9 @@ export async function loadGlobalConfigs(ctx: PluginContext): Promise<void> {
     }
     id += 1
     const value = String(defaultValue)
-    await ctx.db.write((tx) => insert(tx, globalConfig, { id, category, name, description, defaultValue: value, value }))
+    await ctx.db.write((tx) =>
+      insert(tx, globalConfig, { id, category, name, description, defaultValue: value, value }),
+    )
   }
 }
 
@@ -45,7 +47,13 @@ function requireDefinition(ctx: PluginContext, category: string, name: string): 
   const all = ctx.config.definitions()
   const found = all.find((d) => d.category === category && d.name === name)
   if (found !== undefined) return found
-  const guess = nearest(`${category}.${name}`, all.map((d) => `${d.category}.${d.name}`))
+  const guess = nearest(
+    `${category}.${name}`,
+    all.map((d) => `${d.category}.${d.name}`),
+  )
   const hint = guess === undefined ? 'see QueryGlobalConfig' : `did you mean '${guess}'?`
-  throw new CloudError(sysErrors.resourceNotFound, `there is no global configuration '${category}.${name}'; ${hint}`)
+  throw new CloudError(
+    sysErrors.resourceNotFound,
+    `there is no global configuration '${category}.${name}'; ${hint}`,
+  )
 }

@@ -8,20 +8,26 @@ import type { AddHostInput } from './contract/messages.ts'
 import { type Host, host } from './contract/resources.ts'
 
 /** Adds a host: its rows, then the connection with all that plugins prepare there. */
-export function addHostWorkflow(ctx: PluginContext, connections: HostConnections): Workflow<AddHostInput, Host> {
+export function addHostWorkflow(
+  ctx: PluginContext,
+  connections: HostConnections,
+): Workflow<AddHostInput, Host> {
   const insertRows = defineStep<AddHostInput, void>({
     name: 'insert-host',
     run: async ({ host: row, extension }) => {
-      const resource = extension === undefined ? undefined : ctx.query.registry.byInventory(extension.inventory)
+      const resource =
+        extension === undefined ? undefined : ctx.query.registry.byInventory(extension.inventory)
       await ctx.db.write(async (tx) => {
         if ((await findOne(tx, host, { uuid: row.uuid })) !== undefined) return
         await refuseSecond(await findOne(tx, host, { managementIp: row.managementIp }))
         await insert(tx, host, row)
-        if (resource !== undefined && extension !== undefined) await insert(tx, resource, extension.row as never)
+        if (resource !== undefined && extension !== undefined)
+          await insert(tx, resource, extension.row as never)
       })
     },
     undo: async ({ host: row, extension }) => {
-      const resource = extension === undefined ? undefined : ctx.query.registry.byInventory(extension.inventory)
+      const resource =
+        extension === undefined ? undefined : ctx.query.registry.byInventory(extension.inventory)
       await ctx.db.write(async (tx) => {
         if (resource !== undefined) await remove(tx, resource, { uuid: row.uuid } as never)
         await remove(tx, host, { uuid: row.uuid })
@@ -72,7 +78,8 @@ export function deleteHostWorkflow(ctx: PluginContext, connections: HostConnecti
     name: 'remove-rows',
     run: (row) =>
       ctx.db.write(async (tx) => {
-        for (const child of ctx.query.registry.childrenOf(host)) await remove(tx, child, { uuid: row.uuid } as never)
+        for (const child of ctx.query.registry.childrenOf(host))
+          await remove(tx, child, { uuid: row.uuid } as never)
         await remove(tx, host, { uuid: row.uuid })
       }),
     undo: none,
@@ -88,4 +95,3 @@ export function deleteHostWorkflow(ctx: PluginContext, connections: HostConnecti
     { afterCrash: 'resume' },
   )
 }
-

@@ -43,35 +43,58 @@ export async function reserve(
   const rows = await find(
     tx,
     host,
-    { uuid: oneOf([...reserved.keys()]), availableCpuCapacity: atLeast(demand.cpuNum), availableMemoryCapacity: atLeast(memory) },
+    {
+      uuid: oneOf([...reserved.keys()]),
+      availableCpuCapacity: atLeast(demand.cpuNum),
+      availableMemoryCapacity: atLeast(memory),
+    },
     { orderBy: ['availableMemoryCapacity'], descending: true },
   )
   const chosen = rows.find((row) => row.availableMemoryCapacity - memory >= (reserved.get(row.uuid) ?? 0))
   if (chosen === undefined) return undefined
   await insert(tx, hostAllocation, { ...demand, hostUuid: chosen.uuid })
-  await update(tx, host, { uuid: chosen.uuid }, {
-    availableCpuCapacity: plus(-demand.cpuNum),
-    availableMemoryCapacity: plus(-memory),
-  })
+  await update(
+    tx,
+    host,
+    { uuid: chosen.uuid },
+    {
+      availableCpuCapacity: plus(-demand.cpuNum),
+      availableMemoryCapacity: plus(-memory),
+    },
+  )
   return chosen
 }
 
 /** The host a VM has reserved on already, leaving out `except`. */
-export async function reservedHost(db: Database, vmUuid: string, except: readonly string[]): Promise<Host | undefined> {
+export async function reservedHost(
+  db: Database,
+  vmUuid: string,
+  except: readonly string[],
+): Promise<Host | undefined> {
   const rows = await find(db, hostAllocation, { vmUuid })
   const row = rows.find((r) => !except.includes(r.hostUuid))
   return row === undefined ? undefined : get(db, host, row.hostUuid)
 }
 
 /** Gives back what the VM has reserved on one host, or on all. */
-export async function release(tx: Tx, config: Config, vmUuid: string, hostUuid: string | undefined): Promise<void> {
+export async function release(
+  tx: Tx,
+  config: Config,
+  vmUuid: string,
+  hostUuid: string | undefined,
+): Promise<void> {
   const where = hostUuid === undefined ? { vmUuid } : { vmUuid, hostUuid }
   for (const row of await find(tx, hostAllocation, where)) {
     await remove(tx, hostAllocation, { vmUuid, hostUuid: row.hostUuid })
-    await update(tx, host, { uuid: row.hostUuid }, {
-      availableCpuCapacity: plus(row.cpuNum),
-      availableMemoryCapacity: plus(realMemory(config, row.memorySize)),
-    })
+    await update(
+      tx,
+      host,
+      { uuid: row.hostUuid },
+      {
+        availableCpuCapacity: plus(row.cpuNum),
+        availableMemoryCapacity: plus(realMemory(config, row.memorySize)),
+      },
+    )
   }
 }
 
@@ -85,8 +108,13 @@ export async function recount(tx: Tx, config: Config, hostUuid: string): Promise
     cpu += taken.cpuNum
     memory += realMemory(config, taken.memorySize)
   }
-  await update(tx, host, { uuid: hostUuid }, {
-    availableCpuCapacity: row.totalCpuCapacity - cpu,
-    availableMemoryCapacity: row.totalMemoryCapacity - memory,
-  })
+  await update(
+    tx,
+    host,
+    { uuid: hostUuid },
+    {
+      availableCpuCapacity: row.totalCpuCapacity - cpu,
+      availableMemoryCapacity: row.totalMemoryCapacity - memory,
+    },
+  )
 }

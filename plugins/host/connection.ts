@@ -1,12 +1,18 @@
 import type { AgentEvent } from '#agent-rpc'
+import { hostPing } from '#agents/kvm-host/contract/host.ts'
 import { find, findOne, get, update } from '#db'
 import { CloudError, currentTask, describeError, Limiter, type Logger } from '#kernel'
 import type { PluginContext } from '#plugin-host'
-import { hostPing } from '#agents/kvm-host/contract/host.ts'
 import { recount } from './allocation.ts'
-import { autoReconnect, cpuOverProvisioning, pingInterval, pingMisses, pingParallelism } from './contract/configs.ts'
+import {
+  autoReconnect,
+  cpuOverProvisioning,
+  pingInterval,
+  pingMisses,
+  pingParallelism,
+} from './contract/configs.ts'
 import { hostErrors } from './contract/errors.ts'
-import { hostConnector, type HostFacts, hostHook } from './contract/extensions.ts'
+import { type HostFacts, hostConnector, hostHook } from './contract/extensions.ts'
 import { type Host, host } from './contract/resources.ts'
 import { hostStatus } from './contract/states.ts'
 
@@ -57,7 +63,9 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
       ctx.log.warn({ hostUuid: row.uuid, reason }, 'the event stream of a host broke')
       void limiter.run(async () => lookAfter((await findOne(ctx.db, host, { uuid: row.uuid })) ?? row))
     }
-    const stop = await ctx.driver(hostConnector, row.hypervisorType).follow(row.uuid, (e) => deliver(ctx, row, e), onDown)
+    const stop = await ctx
+      .driver(hostConnector, row.hypervisorType)
+      .follow(row.uuid, (e) => deliver(ctx, row, e), onDown)
     followed.set(row.uuid, stop)
   }
   const connect = async (hostUuid: string) => {
@@ -86,12 +94,18 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
 
 /** After a start every host is looked after at once; until it is proven otherwise it keeps the status it had. */
 export function startConnections(ctx: PluginContext, connections: HostConnections): void {
-  void connections.lookAfterAll().catch((error) => ctx.log.error({ err: describeError(error) }, 'hosts could not be looked after'))
+  void connections
+    .lookAfterAll()
+    .catch((error) => ctx.log.error({ err: describeError(error) }, 'hosts could not be looked after'))
 }
 
 export const connectionInterval = (ctx: PluginContext) => () => ctx.config.get(pingInterval)
 
-async function connectQuietly(log: Logger, row: Host, connect: (uuid: string) => Promise<void>): Promise<void> {
+async function connectQuietly(
+  log: Logger,
+  row: Host,
+  connect: (uuid: string) => Promise<void>,
+): Promise<void> {
   try {
     await connect(row.uuid)
   } catch (error) {
@@ -101,13 +115,18 @@ async function connectQuietly(log: Logger, row: Host, connect: (uuid: string) =>
 
 async function recordFacts(ctx: PluginContext, uuid: string, facts: HostFacts): Promise<void> {
   await ctx.db.write(async (tx) => {
-    await update(tx, host, { uuid }, {
-      cpuNum: facts.cpuNum,
-      cpuSockets: facts.cpuSockets,
-      architecture: facts.architecture,
-      totalCpuCapacity: facts.cpuNum * ctx.config.get(cpuOverProvisioning),
-      totalMemoryCapacity: facts.totalMemoryBytes,
-    })
+    await update(
+      tx,
+      host,
+      { uuid },
+      {
+        cpuNum: facts.cpuNum,
+        cpuSockets: facts.cpuSockets,
+        architecture: facts.architecture,
+        totalCpuCapacity: facts.cpuNum * ctx.config.get(cpuOverProvisioning),
+        totalMemoryCapacity: facts.totalMemoryBytes,
+      },
+    )
     await recount(tx, ctx.config, uuid)
   })
 }
@@ -115,7 +134,10 @@ async function recordFacts(ctx: PluginContext, uuid: string, facts: HostFacts): 
 function deliver(ctx: PluginContext, row: Host, event: AgentEvent): void {
   for (const hook of ctx.hooks(hostHook)) {
     hook.event?.(row, event).catch((error) => {
-      ctx.log.error({ hostUuid: row.uuid, event: event.name, err: describeError(error) }, 'an event of a host could not be handled')
+      ctx.log.error(
+        { hostUuid: row.uuid, event: event.name, err: describeError(error) },
+        'an event of a host could not be handled',
+      )
     })
   }
 }
@@ -123,5 +145,8 @@ function deliver(ctx: PluginContext, row: Host, event: AgentEvent): void {
 /** Refuses work for a host that is away. */
 export function requireConnected(row: Host): void {
   if (row.status === hostStatus.connected) return
-  throw new CloudError(hostErrors.isDisconnected, `the host ${row.name}[uuid:${row.uuid}] is ${row.status}; reconnect it first`)
+  throw new CloudError(
+    hostErrors.isDisconnected,
+    `the host ${row.name}[uuid:${row.uuid}] is ${row.status}; reconnect it first`,
+  )
 }

@@ -43,8 +43,12 @@ export function handleHosts(ctx: PluginContext, connections: HostConnections): v
   ctx.handle(
     updateHost,
     async ({ uuid, name, description, managementIp }) => {
-      const given = Object.entries({ name, description, managementIp }).filter(([, value]) => value !== undefined)
-      await db.write((tx) => update(tx, host, { uuid }, { ...Object.fromEntries(given), lastOpDate: Date.now() }))
+      const given = Object.entries({ name, description, managementIp }).filter(
+        ([, value]) => value !== undefined,
+      )
+      await db.write((tx) =>
+        update(tx, host, { uuid }, { ...Object.fromEntries(given), lastOpDate: Date.now() }),
+      )
       return view(uuid)
     },
     { key },
@@ -52,7 +56,8 @@ export function handleHosts(ctx: PluginContext, connections: HostConnections): v
   ctx.handle(
     changeHostState,
     async ({ uuid, stateEvent }) => {
-      if (stateEvent === 'maintain') for (const hook of ctx.hooks(hostHook)) await hook.beforeDelete?.(await get(db, host, uuid))
+      if (stateEvent === 'maintain')
+        for (const hook of ctx.hooks(hostHook)) await hook.beforeDelete?.(await get(db, host, uuid))
       const state = hostStateAfter[stateEvent]
       await db.write((tx) => update(tx, host, { uuid }, { state, lastOpDate: Date.now() }))
       return view(uuid)
@@ -89,7 +94,9 @@ export function handleHosts(ctx: PluginContext, connections: HostConnections): v
 
 export function handleCapacity(ctx: PluginContext): void {
   ctx.handle(getHypervisorTypes, async () => ({ hypervisorTypes: [...ctx.drivers(hostConnector).keys()] }))
-  ctx.handle(getHostAllocatorStrategies, async () => ({ strategies: ['DefaultHostAllocatorStrategy', 'DesignatedHostAllocatorStrategy'] }))
+  ctx.handle(getHostAllocatorStrategies, async () => ({
+    strategies: ['DefaultHostAllocatorStrategy', 'DesignatedHostAllocatorStrategy'],
+  }))
   ctx.handle(getCpuMemoryCapacity, async ({ zoneUuids, clusterUuids, hostUuids, hypervisorType }) => {
     const rows = await find(ctx.db, host, {
       ...(zoneUuids === undefined ? {} : { zoneUuid: oneOf(zoneUuids) }),
@@ -97,7 +104,8 @@ export function handleCapacity(ctx: PluginContext): void {
       ...(hostUuids === undefined ? {} : { uuid: oneOf(hostUuids) }),
       ...(hypervisorType === undefined ? {} : { hypervisorType }),
     })
-    const sum = (of: (row: (typeof rows)[number]) => number) => rows.reduce((total, row) => total + of(row), 0)
+    const sum = (of: (row: (typeof rows)[number]) => number) =>
+      rows.reduce((total, row) => total + of(row), 0)
     return {
       totalCpu: sum((r) => r.totalCpuCapacity),
       availableCpu: sum((r) => r.availableCpuCapacity),
@@ -111,11 +119,15 @@ export function handleCapacity(ctx: PluginContext): void {
     beforeDelete: async (clusterUuid) => {
       const left = await count(ctx.db, host, { clusterUuid })
       if (left === 0) return
-      throw new CloudError(sysErrors.deleteResource, `the cluster ${clusterUuid} still has ${left} host(s); delete them first`)
+      throw new CloudError(
+        sysErrors.deleteResource,
+        `the cluster ${clusterUuid} still has ${left} host(s); delete them first`,
+      )
     },
   })
 }
 
 async function recountAll(ctx: PluginContext): Promise<void> {
-  for (const { uuid } of await find(ctx.db, host, {})) await ctx.db.write((tx) => recount(tx, ctx.config, uuid))
+  for (const { uuid } of await find(ctx.db, host, {}))
+    await ctx.db.write((tx) => recount(tx, ctx.config, uuid))
 }

@@ -16,7 +16,9 @@ const RETRIES = 5
 
 export function servePlacement(ctx: PluginContext): void {
   ctx.serve(allocateHost, (spec) => allocate(ctx, spec))
-  ctx.serve(releaseHost, ({ vmUuid, hostUuid }) => ctx.db.write((tx) => release(tx, ctx.config, vmUuid, hostUuid)))
+  ctx.serve(releaseHost, ({ vmUuid, hostUuid }) =>
+    ctx.db.write((tx) => release(tx, ctx.config, vmUuid, hostUuid)),
+  )
   ctx.serve(findHosts, async (spec) => {
     const { kept, rejections } = await judge(ctx, await find(ctx.db, host, scopeOf(spec)), spec)
     return { hosts: kept, rejections: Object.fromEntries(rejections) }
@@ -45,14 +47,22 @@ async function candidates(ctx: PluginContext, spec: PlacementSpec, attempt: numb
       availableCpuCapacity: atLeast(spec.cpuNum),
       availableMemoryCapacity: atLeast(realMemory(ctx.config, spec.memorySize)),
     }
-    const rows = await find(ctx.db, host, likely, { orderBy: ['availableMemoryCapacity'], descending: true, limit: WINDOW })
+    const rows = await find(ctx.db, host, likely, {
+      orderBy: ['availableMemoryCapacity'],
+      descending: true,
+      limit: WINDOW,
+    })
     const { kept } = await judge(ctx, rows, spec)
     if (kept.length > 0) return kept
   }
   return (await judge(ctx, await find(ctx.db, host, scopeOf(spec)), spec)).kept
 }
 
-async function take(ctx: PluginContext, kept: readonly Host[], spec: PlacementSpec): Promise<Host | undefined> {
+async function take(
+  ctx: PluginContext,
+  kept: readonly Host[],
+  spec: PlacementSpec,
+): Promise<Host | undefined> {
   const sized = kept.map((h) => ({ uuid: h.uuid, reservedBytes: reservedBytes(ctx, h) }))
   const { preferredHostUuid } = spec
   const preferred = sized.filter((h) => h.uuid === preferredHostUuid)
@@ -100,7 +110,8 @@ function ownReasons(ctx: PluginContext, hosts: readonly Host[], spec: PlacementS
     if (spec.avoidHostUuids?.includes(h.uuid) === true) reasons.set(h.uuid, 'is excluded')
     else if (h.state !== hostState.enabled) reasons.set(h.uuid, `is in the state ${h.state}`)
     else if (h.status !== hostStatus.connected) reasons.set(h.uuid, `is ${h.status}`)
-    else if (h.availableCpuCapacity < spec.cpuNum) reasons.set(h.uuid, `has ${h.availableCpuCapacity} virtual CPUs free`)
+    else if (h.availableCpuCapacity < spec.cpuNum)
+      reasons.set(h.uuid, `has ${h.availableCpuCapacity} virtual CPUs free`)
     else if (free < memory) reasons.set(h.uuid, `has ${gib(Math.max(0, free))} GiB of memory free`)
   }
   return reasons
@@ -108,11 +119,20 @@ function ownReasons(ctx: PluginContext, hosts: readonly Host[], spec: PlacementS
 
 async function disabledParents(ctx: PluginContext, hosts: readonly Host[]): Promise<Map<string, string>> {
   const disabled = { state: 'Disabled' }
-  const clusters = new Map((await find(ctx.db, cluster, { ...disabled, uuid: oneOf([...new Set(hosts.map((h) => h.clusterUuid))]) })).map((c) => [c.uuid, c.name]))
-  const zones = new Map((await find(ctx.db, zone, { ...disabled, uuid: oneOf([...new Set(hosts.map((h) => h.zoneUuid))]) })).map((z) => [z.uuid, z.name]))
+  const clusters = new Map(
+    (
+      await find(ctx.db, cluster, { ...disabled, uuid: oneOf([...new Set(hosts.map((h) => h.clusterUuid))]) })
+    ).map((c) => [c.uuid, c.name]),
+  )
+  const zones = new Map(
+    (await find(ctx.db, zone, { ...disabled, uuid: oneOf([...new Set(hosts.map((h) => h.zoneUuid))]) })).map(
+      (z) => [z.uuid, z.name],
+    ),
+  )
   const reasons = new Map<string, string>()
   for (const h of hosts) {
-    if (clusters.has(h.clusterUuid)) reasons.set(h.uuid, `is in the disabled cluster ${clusters.get(h.clusterUuid)}`)
+    if (clusters.has(h.clusterUuid))
+      reasons.set(h.uuid, `is in the disabled cluster ${clusters.get(h.clusterUuid)}`)
     else if (zones.has(h.zoneUuid)) reasons.set(h.uuid, `is in the disabled zone ${zones.get(h.zoneUuid)}`)
   }
   return reasons
@@ -123,7 +143,9 @@ async function explain(ctx: PluginContext, spec: PlacementSpec): Promise<CloudEr
   const hosts = await find(ctx.db, host, scopeOf(spec))
   const { rejections } = await judge(ctx, hosts, spec)
   const wanted = `${spec.cpuNum} virtual CPUs and ${gib(spec.memorySize)} GiB of memory`
-  const shown = hosts.slice(0, 10).map((h) => `${h.name} ${rejections.get(h.uuid) ?? 'was taken by others meanwhile'}`)
+  const shown = hosts
+    .slice(0, 10)
+    .map((h) => `${h.name} ${rejections.get(h.uuid) ?? 'was taken by others meanwhile'}`)
   const more = hosts.length > shown.length ? `, and ${hosts.length - shown.length} more` : ''
   const why = hosts.length === 0 ? 'there is no host where it may go' : `${shown.join('; ')}${more}`
   return new CloudError(hostErrors.noAvailableHost, `no host can take the VM with ${wanted}: ${why}`, {
@@ -136,7 +158,12 @@ function reservedBytes(ctx: PluginContext, h: Host): number {
 }
 
 function placementOf(h: Host): Placement {
-  return { hostUuid: h.uuid, clusterUuid: h.clusterUuid, zoneUuid: h.zoneUuid, hypervisorType: h.hypervisorType }
+  return {
+    hostUuid: h.uuid,
+    clusterUuid: h.clusterUuid,
+    zoneUuid: h.zoneUuid,
+    hypervisorType: h.hypervisorType,
+  }
 }
 
 function gib(bytes: number): string {

@@ -18,7 +18,8 @@ export function handleSessions(ctx: PluginContext, sessions: Sessions): void {
 
   ctx.handle(logInByAccount, async ({ accountName, password }) => {
     const wait = throttle.waitSeconds(accountName)
-    if (wait > 0) throw new CloudError(identityErrors.authentication, `too many failed log-ins; try again in ${wait} s`)
+    if (wait > 0)
+      throw new CloudError(identityErrors.authentication, `too many failed log-ins; try again in ${wait} s`)
     const found = await findOne(ctx.db, account, { name: accountName })
     // An unknown name costs the same time as a wrong password.
     const ok = await verifyPassword(found?.password ?? (await hashPassword('')), password)
@@ -36,7 +37,9 @@ export function handleSessions(ctx: PluginContext, sessions: Sessions): void {
     return {}
   })
 
-  ctx.handle(validateSession, async ({ sessionUuid }) => ({ valid: (await sessions.find(sessionUuid)) !== undefined }))
+  ctx.handle(validateSession, async ({ sessionUuid }) => ({
+    valid: (await sessions.find(sessionUuid)) !== undefined,
+  }))
 
   ctx.handle(renewSession, async ({ sessionUuid, duration }) => {
     await sessions.use(sessionUuid)
@@ -56,7 +59,9 @@ export function handleAccounts(ctx: PluginContext): void {
       ...(input.description === undefined ? {} : { description: input.description }),
       ...(input.password === undefined ? {} : { password: await hashPassword(input.password) }),
     }
-    await ctx.db.write((tx) => update(tx, account, { uuid: input.uuid }, { ...patch, lastOpDate: Date.now() }))
+    await ctx.db.write((tx) =>
+      update(tx, account, { uuid: input.uuid }, { ...patch, lastOpDate: Date.now() }),
+    )
     return { inventory: await ctx.query.view(account, input.uuid) }
   })
 }
@@ -67,11 +72,21 @@ export async function ensureAdmin(ctx: PluginContext): Promise<void> {
   if (found === undefined) {
     const now = Date.now()
     const password = await hashPassword(sentForm(defaultPassword))
-    const row = { uuid: adminUuid, name: 'admin', type: 'SystemAdmin', password, createDate: now, lastOpDate: now }
+    const row = {
+      uuid: adminUuid,
+      name: 'admin',
+      type: 'SystemAdmin',
+      password,
+      createDate: now,
+      lastOpDate: now,
+    }
     await ctx.db.write((tx) => insert(tx, account, row))
   }
   const stored = (await get(ctx.db, account, adminUuid)).password
   if (await verifyPassword(stored, sentForm(defaultPassword))) {
-    ctx.log.warn({}, 'admin still has the default password; change it: zstack-cli UpdateAccount uuid=... password=...')
+    ctx.log.warn(
+      {},
+      'admin still has the default password; change it: zstack-cli UpdateAccount uuid=... password=...',
+    )
   }
 }

@@ -18,8 +18,12 @@ export const identityPlugin = definePlugin({
     handleAccounts(ctx)
     ctx.queries(queryAccount)
     ctx.onLoad(() => ensureAdmin(ctx))
-    ctx.every('remove expired sessions', () => ctx.config.get(sessionCleanupInterval), async () => {
-      await sessions.removeExpired()
-    })
+    ctx.every(
+      'remove expired sessions',
+      () => ctx.config.get(sessionCleanupInterval),
+      async () => {
+        await sessions.removeExpired()
+      },
+    )
   },
 })

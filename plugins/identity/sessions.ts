@@ -36,7 +36,13 @@ export function createSessions(db: Database, config: Config): Sessions {
           throw new CloudError(identityErrors.tooManySessions, details)
         }
       }
-      const row = { uuid: newUuid(), accountUuid, userUuid: accountUuid, createDate: now, expiredDate: now + lifeMs() }
+      const row = {
+        uuid: newUuid(),
+        accountUuid,
+        userUuid: accountUuid,
+        createDate: now,
+        expiredDate: now + lifeMs(),
+      }
       await db.write((tx) => insert(tx, session, row))
       return row
     },

@@ -18,14 +18,26 @@ export function reservedBytes(config: Config): number {
 /** Takes `size` bytes on a host for a volume; a repeat takes nothing. */
 export async function reserveVolume(tx: Tx, config: Config, place: VolumePlace): Promise<void> {
   const { volumeUuid, hostUuid, primaryStorageUuid, sizeBytes } = place
-  if ((await findOne(tx, localStorageResourceRef, { resourceUuid: volumeUuid, hostUuid })) !== undefined) return
+  if ((await findOne(tx, localStorageResourceRef, { resourceUuid: volumeUuid, hostUuid })) !== undefined)
+    return
   await take(tx, config, primaryStorageUuid, hostUuid, realSize(config, sizeBytes))
   const now = Date.now()
-  const row = { resourceUuid: volumeUuid, primaryStorageUuid, hostUuid, size: sizeBytes, resourceType: 'VolumeVO' }
+  const row = {
+    resourceUuid: volumeUuid,
+    primaryStorageUuid,
+    hostUuid,
+    size: sizeBytes,
+    resourceType: 'VolumeVO',
+  }
   await insert(tx, localStorageResourceRef, { ...row, createDate: now, lastOpDate: now })
 }
 
-export async function releaseVolume(tx: Tx, config: Config, volumeUuid: string, hostUuid: string | undefined): Promise<void> {
+export async function releaseVolume(
+  tx: Tx,
+  config: Config,
+  volumeUuid: string,
+  hostUuid: string | undefined,
+): Promise<void> {
   const where = { resourceUuid: volumeUuid, ...(hostUuid === undefined ? {} : { hostUuid }) }
   for (const ref of await find(tx, localStorageResourceRef, where)) {
     await remove(tx, localStorageResourceRef, { resourceUuid: volumeUuid, hostUuid: ref.hostUuid })
@@ -37,7 +49,13 @@ export async function releaseVolume(tx: Tx, config: Config, volumeUuid: string, 
 export async function reserveCache(
   tx: Tx,
   config: Config,
-  cache: { imageUuid: string; primaryStorageUuid: string; hostUuid: string; installPath: string; size: number },
+  cache: {
+    imageUuid: string
+    primaryStorageUuid: string
+    hostUuid: string
+    installPath: string
+    size: number
+  },
 ): Promise<void> {
   const { imageUuid, primaryStorageUuid, hostUuid, size } = cache
   if ((await findOne(tx, localImageCache, { imageUuid, primaryStorageUuid, hostUuid })) !== undefined) return
@@ -54,7 +72,13 @@ export async function releaseCache(
   if (removed > 0) await give(tx, primaryStorageUuid, hostUuid, size)
 }
 
-async function take(tx: Tx, config: Config, primaryStorageUuid: string, hostUuid: string, bytes: number): Promise<void> {
+async function take(
+  tx: Tx,
+  config: Config,
+  primaryStorageUuid: string,
+  hostUuid: string,
+  bytes: number,
+): Promise<void> {
   const kept = reservedBytes(config)
   const where = { primaryStorageUuid, hostUuid, availableCapacity: atLeast(bytes + kept) }
   if ((await update(tx, localStorageHostRef, where, { availableCapacity: plus(-bytes) })) > 0) return
@@ -77,7 +101,8 @@ export async function recordHost(
 ): Promise<void> {
   const volumes = await find(tx, localStorageResourceRef, where)
   const caches = await find(tx, localImageCache, where)
-  const taken = volumes.reduce((n, v) => n + realSize(config, v.size), 0) + caches.reduce((n, c) => n + c.size, 0)
+  const taken =
+    volumes.reduce((n, v) => n + realSize(config, v.size), 0) + caches.reduce((n, c) => n + c.size, 0)
   const now = Date.now()
   const row = {
     totalCapacity: disk.totalBytes,

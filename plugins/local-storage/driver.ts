@@ -1,12 +1,17 @@
+import * as calls from '#agents/kvm-host/contract/storage.ts'
 import { find, oneOf, remove } from '#db'
 import { formatSize } from '#kernel'
 import type { PluginContext } from '#plugin-host'
-import * as calls from '#agents/kvm-host/contract/storage.ts'
 import { imageAddress } from '#plugins/backup-storage/contract/messages.ts'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import type { PlacementSpec, Rejection } from '#plugins/host/contract/extensions.ts'
 import type { Host } from '#plugins/host/contract/resources.ts'
-import type { ImageSource, MadeVolume, PrimaryStorageDriver, VolumePlace } from '#plugins/primary-storage/contract/extensions.ts'
+import type {
+  ImageSource,
+  MadeVolume,
+  PrimaryStorageDriver,
+  VolumePlace,
+} from '#plugins/primary-storage/contract/extensions.ts'
 import type { PrimaryStorage } from '#plugins/primary-storage/contract/resources.ts'
 import * as capacity from './capacity.ts'
 import { localImageCache, localStorageHostRef, localStorageResourceRef } from './contract/resources.ts'
@@ -16,12 +21,16 @@ import { cachePath, volumePath } from './paths.ts'
 export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
   const { db, config } = ctx
   const agent = (hostUuid: string) => agentOfHost(ctx, hostUuid)
-  const cached = (storage: PrimaryStorage, hostUuid: string, image: ImageSource) => bringImage(ctx, storage, hostUuid, image)
+  const cached = (storage: PrimaryStorage, hostUuid: string, image: ImageSource) =>
+    bringImage(ctx, storage, hostUuid, image)
 
   return {
     hostBound: true,
     connectHost: async (storage, h) => {
-      const disk = await (await agent(h.uuid)).call(calls.initStorage, { root: storage.url, storageUuid: storage.uuid })
+      const disk = await (await agent(h.uuid)).call(calls.initStorage, {
+        root: storage.url,
+        storageUuid: storage.uuid,
+      })
       const where = { primaryStorageUuid: storage.uuid, hostUuid: h.uuid }
       await db.write((tx) => capacity.recordHost(tx, config, where, disk))
     },
@@ -38,7 +47,12 @@ export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
     reserve: (tx, place) => capacity.reserveVolume(tx, config, place),
     release: (tx, volumeUuid, hostUuid) => capacity.releaseVolume(tx, config, volumeUuid, hostUuid),
     hostsOf: async (volumeUuid) => {
-      const refs = await find(db, localStorageResourceRef, { resourceUuid: volumeUuid }, { orderBy: ['createDate'] })
+      const refs = await find(
+        db,
+        localStorageResourceRef,
+        { resourceUuid: volumeUuid },
+        { orderBy: ['createDate'] },
+      )
       return refs.map((ref) => ref.hostUuid)
     },
     installPath: (storage, place) => volumePath(storage.url, place),
@@ -54,7 +68,11 @@ export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
     },
     createEmpty: async (storage, place) => {
       const input = { installPath: volumePath(storage.url, place), sizeBytes: place.sizeBytes }
-      return madeVolume(storage, place, await (await agent(place.hostUuid)).call(calls.createEmptyVolume, input))
+      return madeVolume(
+        storage,
+        place,
+        await (await agent(place.hostUuid)).call(calls.createEmptyVolume, input),
+      )
     },
     provideIso: (storage, hostUuid, image) => cached(storage, hostUuid, image),
     delete: async (_storage, { installPath, hostUuid }) => {
@@ -71,9 +89,20 @@ function madeVolume(
   return { installPath: volumePath(storage.url, place), format: 'qcow2', ...made }
 }
 
-async function bringImage(ctx: PluginContext, storage: PrimaryStorage, hostUuid: string, image: ImageSource): Promise<string> {
+async function bringImage(
+  ctx: PluginContext,
+  storage: PrimaryStorage,
+  hostUuid: string,
+  image: ImageSource,
+): Promise<string> {
   const path = cachePath(storage.url, image)
-  const row = { imageUuid: image.imageUuid, primaryStorageUuid: storage.uuid, hostUuid, installPath: path, size: image.actualSizeBytes }
+  const row = {
+    imageUuid: image.imageUuid,
+    primaryStorageUuid: storage.uuid,
+    hostUuid,
+    installPath: path,
+    size: image.actualSizeBytes,
+  }
   await ctx.db.write((tx) => capacity.reserveCache(tx, ctx.config, row))
   const source = await ctx.bus.call(imageAddress, { backupStorageUuid: image.backupStorageUuid })
   const agent = await agentOfHost(ctx, hostUuid)
@@ -94,19 +123,35 @@ async function reject(
   spec: PlacementSpec,
 ): Promise<Rejection[]> {
   const hostUuids = candidates.map((h) => h.uuid)
-  const disks = await find(ctx.db, localStorageHostRef, { primaryStorageUuid: storage.uuid, hostUuid: oneOf(hostUuids) })
+  const disks = await find(ctx.db, localStorageHostRef, {
+    primaryStorageUuid: storage.uuid,
+    hostUuid: oneOf(hostUuids),
+  })
   const byHost = new Map(disks.map((d) => [d.hostUuid, d]))
-  const bound = spec.withStorageMigration === true ? undefined : await hostsHolding(ctx, storage, spec.volumeUuids ?? [])
+  const bound =
+    spec.withStorageMigration === true ? undefined : await hostsHolding(ctx, storage, spec.volumeUuids ?? [])
   const needed = spec.rootDiskBytes === undefined ? 0 : capacity.realSize(ctx.config, spec.rootDiskBytes)
   const kept = capacity.reservedBytes(ctx.config)
   return candidates.flatMap((h) => {
     const disk = byHost.get(h.uuid)
-    if (disk === undefined) return [{ hostUuid: h.uuid, reason: `has no disk of the primary storage ${storage.name} yet` }]
+    if (disk === undefined)
+      return [{ hostUuid: h.uuid, reason: `has no disk of the primary storage ${storage.name} yet` }]
     if (bound !== undefined && !bound.has(h.uuid)) {
-      return [{ hostUuid: h.uuid, reason: `does not hold the VM's volumes, which lie on the local storage ${storage.name} of another host` }]
+      return [
+        {
+          hostUuid: h.uuid,
+          reason: `does not hold the VM's volumes, which lie on the local storage ${storage.name} of another host`,
+        },
+      ]
     }
     const free = Math.max(0, disk.availableCapacity - kept)
-    if (free < needed) return [{ hostUuid: h.uuid, reason: `has ${formatSize(free)} of local space free on ${storage.name}, ${formatSize(needed)} are needed` }]
+    if (free < needed)
+      return [
+        {
+          hostUuid: h.uuid,
+          reason: `has ${formatSize(free)} of local space free on ${storage.name}, ${formatSize(needed)} are needed`,
+        },
+      ]
     return []
   })
 }
@@ -118,8 +163,15 @@ async function hostsHolding(
   volumeUuids: readonly string[],
 ): Promise<ReadonlySet<string> | undefined> {
   if (volumeUuids.length === 0) return undefined
-  const refs = await find(ctx.db, localStorageResourceRef, { primaryStorageUuid: storage.uuid, resourceUuid: oneOf(volumeUuids) })
+  const refs = await find(ctx.db, localStorageResourceRef, {
+    primaryStorageUuid: storage.uuid,
+    resourceUuid: oneOf(volumeUuids),
+  })
   const volumes = new Set(refs.map((r) => r.resourceUuid))
   const hosts = new Set(refs.map((r) => r.hostUuid))
-  return new Set([...hosts].filter((h) => [...volumes].every((v) => refs.some((r) => r.hostUuid === h && r.resourceUuid === v))))
+  return new Set(
+    [...hosts].filter((h) =>
+      [...volumes].every((v) => refs.some((r) => r.hostUuid === h && r.resourceUuid === v)),
+    ),
+  )
 }

@@ -25,7 +25,11 @@ export async function collectImageCaches(ctx: PluginContext, imageUuid?: string)
 async function isNeeded(ctx: PluginContext, cache: LocalImageCache): Promise<boolean> {
   if ((await find(ctx.db, image, { uuid: cache.imageUuid })).length > 0) return true
   for (const { uuid } of await find(ctx.db, volume, { rootImageUuid: cache.imageUuid })) {
-    if ((await find(ctx.db, localStorageResourceRef, { resourceUuid: uuid, hostUuid: cache.hostUuid })).length > 0) return true
+    if (
+      (await find(ctx.db, localStorageResourceRef, { resourceUuid: uuid, hostUuid: cache.hostUuid })).length >
+      0
+    )
+      return true
   }
   return false
 }

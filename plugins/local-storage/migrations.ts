@@ -35,7 +35,14 @@ export const localStorageMigrations: readonly Migration[] = [
       },
       {
         name: 'LocalStorageImageCacheVO',
-        columns: { imageUuid: 'uuid', primaryStorageUuid: 'uuid', hostUuid: 'uuid', installPath: 'text', size: 'long', createDate: 'time' },
+        columns: {
+          imageUuid: 'uuid',
+          primaryStorageUuid: 'uuid',
+          hostUuid: 'uuid',
+          installPath: 'text',
+          size: 'long',
+          createDate: 'time',
+        },
         primaryKey: ['imageUuid', 'primaryStorageUuid', 'hostUuid'],
         indexes: [['hostUuid']],
       },

@@ -1,7 +1,10 @@
 import type { ImageSource, VolumePlace } from '#plugins/primary-storage/contract/extensions.ts'
 
 /** Where things lie below the root of a local storage; the layout existing tools expect. */
-export function volumePath(root: string, place: Pick<VolumePlace, 'kind' | 'accountUuid' | 'volumeUuid'>): string {
+export function volumePath(
+  root: string,
+  place: Pick<VolumePlace, 'kind' | 'accountUuid' | 'volumeUuid'>,
+): string {
   const folder = place.kind === 'Root' ? 'rootVolumes' : 'dataVolumes'
   return `${root}/${folder}/acct-${place.accountUuid}/vol-${place.volumeUuid}/${place.volumeUuid}.qcow2`
 }

@@ -24,7 +24,11 @@ export const localStoragePlugin = definePlugin({
     handleAdd(ctx)
     ctx.queries(queryLocalStorageResourceRef)
     ctx.hook(imageHook, { expunged: (imageUuid) => collectImageCaches(ctx, imageUuid) })
-    ctx.every('collect image caches', () => ctx.config.get(imageCacheInterval), () => collectImageCaches(ctx))
+    ctx.every(
+      'collect image caches',
+      () => ctx.config.get(imageCacheInterval),
+      () => collectImageCaches(ctx),
+    )
   },
 })
 
@@ -33,10 +37,28 @@ function handleAdd(ctx: PluginContext): void {
     const uuid = input.resourceUuid ?? newUuid()
     const now = Date.now()
     const { name, description, url, zoneUuid } = input
-    const none = { totalCapacity: 0, availableCapacity: 0, totalPhysicalCapacity: 0, availablePhysicalCapacity: 0 }
-    const row = { uuid, name, description, zoneUuid, url, mountPath: url, type, state: 'Enabled', status: 'Connected', ...none }
+    const none = {
+      totalCapacity: 0,
+      availableCapacity: 0,
+      totalPhysicalCapacity: 0,
+      availablePhysicalCapacity: 0,
+    }
+    const row = {
+      uuid,
+      name,
+      description,
+      zoneUuid,
+      url,
+      mountPath: url,
+      type,
+      state: 'Enabled',
+      status: 'Connected',
+      ...none,
+    }
     const tagged = { type: 'PrimaryStorageVO', uuid }
-    await createWithTags(ctx, tagged, input, () => ctx.bus.call(addPrimaryStorage, { ...row, createDate: now, lastOpDate: now }))
+    await createWithTags(ctx, tagged, input, () =>
+      ctx.bus.call(addPrimaryStorage, { ...row, createDate: now, lastOpDate: now }),
+    )
     return { inventory: await ctx.query.view(primaryStorage, uuid) }
   })
 }

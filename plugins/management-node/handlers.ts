@@ -1,4 +1,4 @@
-import { remove, insert, update } from '#db'
+import { insert, remove, update } from '#db'
 import type { PluginContext } from '#plugin-host'
 import { getCurrentTime, getVersion, isReadyToGo } from './contract/apis.ts'
 import { managementNode } from './contract/resources.ts'

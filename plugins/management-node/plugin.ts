@@ -14,9 +14,17 @@ export const managementNodePlugin = definePlugin({
     handleManagementNode(ctx)
     ctx.queries(queryManagementNode)
     ctx.onReady(() => join(ctx))
-    ctx.every('heartbeat', () => ctx.config.get(heartbeatInterval), () => beat(ctx))
-    ctx.every('purge results', () => ctx.config.get(resultScan), async () => {
-      await ctx.jobs.purge(ctx.config.get(resultLife) * 1000)
-    })
+    ctx.every(
+      'heartbeat',
+      () => ctx.config.get(heartbeatInterval),
+      () => beat(ctx),
+    )
+    ctx.every(
+      'purge results',
+      () => ctx.config.get(resultScan),
+      async () => {
+        await ctx.jobs.purge(ctx.config.get(resultLife) * 1000)
+      },
+    )
   },
 })

@@ -14,7 +14,15 @@ export function handleInstanceOfferings(ctx: PluginContext): void {
 
   ctx.handle(instanceApis.createInstanceOffering, async (input) => {
     const { name, description, cpuNum, memorySize, allocatorStrategy } = input
-    const row = { ...newRow(input), name, description, cpuNum, memorySize, allocatorStrategy, type: input.type ?? 'UserVm' }
+    const row = {
+      ...newRow(input),
+      name,
+      description,
+      cpuNum,
+      memorySize,
+      allocatorStrategy,
+      type: input.type ?? 'UserVm',
+    }
     const tagged = { type: 'InstanceOfferingVO', uuid: row.uuid }
     await createWithTags(ctx, tagged, input, () => db.write((tx) => insert(tx, instanceOffering, row)))
     return view(row.uuid)
@@ -24,7 +32,9 @@ export function handleInstanceOfferings(ctx: PluginContext): void {
     return view(uuid)
   })
   ctx.handle(instanceApis.changeInstanceOfferingState, async ({ uuid, stateEvent }) => {
-    await db.write((tx) => update(tx, instanceOffering, { uuid }, { state: enableStateAfter[stateEvent], lastOpDate: Date.now() }))
+    await db.write((tx) =>
+      update(tx, instanceOffering, { uuid }, { state: enableStateAfter[stateEvent], lastOpDate: Date.now() }),
+    )
     return view(uuid)
   })
   ctx.handle(instanceApis.deleteInstanceOffering, async ({ uuid }) => {
@@ -41,7 +51,14 @@ export function handleDiskOfferings(ctx: PluginContext): void {
 
   ctx.handle(diskApis.createDiskOffering, async (input) => {
     const { name, description, diskSize, allocationStrategy } = input
-    const row = { ...newRow(input), name, description, diskSize, allocatorStrategy: allocationStrategy, type: input.type ?? 'zstack' }
+    const row = {
+      ...newRow(input),
+      name,
+      description,
+      diskSize,
+      allocatorStrategy: allocationStrategy,
+      type: input.type ?? 'zstack',
+    }
     const tagged = { type: 'DiskOfferingVO', uuid: row.uuid }
     await createWithTags(ctx, tagged, input, () => db.write((tx) => insert(tx, diskOffering, row)))
     return view(row.uuid)
@@ -51,7 +68,9 @@ export function handleDiskOfferings(ctx: PluginContext): void {
     return view(uuid)
   })
   ctx.handle(diskApis.changeDiskOfferingState, async ({ uuid, stateEvent }) => {
-    await db.write((tx) => update(tx, diskOffering, { uuid }, { state: enableStateAfter[stateEvent], lastOpDate: Date.now() }))
+    await db.write((tx) =>
+      update(tx, diskOffering, { uuid }, { state: enableStateAfter[stateEvent], lastOpDate: Date.now() }),
+    )
     return view(uuid)
   })
   ctx.handle(diskApis.deleteDiskOffering, async ({ uuid }) => {

@@ -1,8 +1,8 @@
 import { find, findOne, insert, remove } from '#db'
 import { CloudError, describeError } from '#kernel'
 import type { PluginContext } from '#plugin-host'
-import { defineStep, defineWorkflow, type Workflow } from '#workflow'
 import { type Host, host } from '#plugins/host/contract/resources.ts'
+import { defineStep, defineWorkflow, type Workflow } from '#workflow'
 import { primaryStorageErrors } from './contract/errors.ts'
 import { primaryStorageClusterRef } from './contract/resources.ts'
 import { connectedHosts, driverOf, getStorage, refreshCapacity } from './store.ts'
@@ -18,9 +18,15 @@ export function attachWorkflow(ctx: PluginContext): Workflow<Attachment, void> {
     name: 'insert-ref',
     run: ({ primaryStorageUuid, clusterUuid }) =>
       ctx.db.write(async (tx) => {
-        if ((await findOne(tx, primaryStorageClusterRef, { primaryStorageUuid, clusterUuid })) !== undefined) return
+        if ((await findOne(tx, primaryStorageClusterRef, { primaryStorageUuid, clusterUuid })) !== undefined)
+          return
         const now = Date.now()
-        await insert(tx, primaryStorageClusterRef, { primaryStorageUuid, clusterUuid, createDate: now, lastOpDate: now })
+        await insert(tx, primaryStorageClusterRef, {
+          primaryStorageUuid,
+          clusterUuid,
+          createDate: now,
+          lastOpDate: now,
+        })
       }),
     undo: async ({ primaryStorageUuid, clusterUuid }) => {
       await ctx.db.write((tx) => remove(tx, primaryStorageClusterRef, { primaryStorageUuid, clusterUuid }))
@@ -32,7 +38,8 @@ export function attachWorkflow(ctx: PluginContext): Workflow<Attachment, void> {
       for (const h of await connectedHosts(ctx, clusterUuid)) await connectHost(ctx, primaryStorageUuid, h)
     },
     undo: async ({ primaryStorageUuid, clusterUuid }) => {
-      for (const h of await find(ctx.db, host, { clusterUuid })) await forgetHost(ctx, primaryStorageUuid, h.uuid)
+      for (const h of await find(ctx.db, host, { clusterUuid }))
+        await forgetHost(ctx, primaryStorageUuid, h.uuid)
     },
   })
   return defineWorkflow('primaryStorage.attach', [insertRef, connectHosts], async (flow, input) => {

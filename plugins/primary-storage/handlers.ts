@@ -17,7 +17,12 @@ import { primaryStorage, primaryStorageClusterRef } from './contract/resources.t
 import { connectedHosts, driverOf, getStorage, storagesOfCluster } from './store.ts'
 
 const key = (input: { uuid: string }) => `primaryStorage:${input.uuid}`
-const stateAfter: Readonly<Record<string, string>> = { enable: 'Enabled', disable: 'Disabled', maintain: 'Maintenance', deleting: 'Deleting' }
+const stateAfter: Readonly<Record<string, string>> = {
+  enable: 'Enabled',
+  disable: 'Disabled',
+  maintain: 'Maintenance',
+  deleting: 'Deleting',
+}
 
 export function handlePrimaryStorage(ctx: PluginContext): void {
   const { db } = ctx
@@ -32,7 +37,9 @@ export function handlePrimaryStorage(ctx: PluginContext): void {
     apis.updatePrimaryStorage,
     async ({ uuid, name, description }) => {
       const given = Object.entries({ name, description }).filter(([, value]) => value !== undefined)
-      await db.write((tx) => update(tx, primaryStorage, { uuid }, { ...Object.fromEntries(given), lastOpDate: Date.now() }))
+      await db.write((tx) =>
+        update(tx, primaryStorage, { uuid }, { ...Object.fromEntries(given), lastOpDate: Date.now() }),
+      )
       return view(uuid)
     },
     { key },
@@ -40,7 +47,9 @@ export function handlePrimaryStorage(ctx: PluginContext): void {
   ctx.handle(
     apis.changePrimaryStorageState,
     async ({ uuid, stateEvent }) => {
-      await db.write((tx) => update(tx, primaryStorage, { uuid }, { state: stateAfter[stateEvent], lastOpDate: Date.now() }))
+      await db.write((tx) =>
+        update(tx, primaryStorage, { uuid }, { state: stateAfter[stateEvent], lastOpDate: Date.now() }),
+      )
       return view(uuid)
     },
     { key },
@@ -76,13 +85,17 @@ export function handlePrimaryStorage(ctx: PluginContext): void {
 
 function handleCapacityQuery(ctx: PluginContext): void {
   ctx.handle(apis.getPrimaryStorageCapacity, async ({ zoneUuids, clusterUuids, primaryStorageUuids }) => {
-    const refs = clusterUuids === undefined ? undefined : await find(ctx.db, primaryStorageClusterRef, { clusterUuid: oneOf(clusterUuids) })
+    const refs =
+      clusterUuids === undefined
+        ? undefined
+        : await find(ctx.db, primaryStorageClusterRef, { clusterUuid: oneOf(clusterUuids) })
     const uuids = primaryStorageUuids ?? refs?.map((ref) => ref.primaryStorageUuid)
     const rows = await find(ctx.db, primaryStorage, {
       ...(zoneUuids === undefined ? {} : { zoneUuid: oneOf(zoneUuids) }),
       ...(uuids === undefined ? {} : { uuid: oneOf(uuids) }),
     })
-    const sum = (of: (row: (typeof rows)[number]) => number) => rows.reduce((total, row) => total + of(row), 0)
+    const sum = (of: (row: (typeof rows)[number]) => number) =>
+      rows.reduce((total, row) => total + of(row), 0)
     return {
       totalCapacity: sum((r) => r.totalCapacity),
       availableCapacity: sum((r) => r.availableCapacity),
@@ -123,7 +136,11 @@ export function handleAttachments(ctx: PluginContext): void {
   )
 }
 
-async function refuseWhileUsed(ctx: PluginContext, primaryStorageUuid: string, clusterUuid: string): Promise<void> {
+async function refuseWhileUsed(
+  ctx: PluginContext,
+  primaryStorageUuid: string,
+  clusterUuid: string,
+): Promise<void> {
   const used = await ctx.query.query(volume, {
     conditions: [
       { name: 'primaryStorageUuid', op: '=', value: primaryStorageUuid },
@@ -140,16 +157,22 @@ async function refuseWhileUsed(ctx: PluginContext, primaryStorageUuid: string, c
 export function observeHosts(ctx: PluginContext): void {
   ctx.hook(hostHook, {
     connected: async (h) => {
-      for (const storage of await storagesOfCluster(ctx.db, h.clusterUuid)) await connectHost(ctx, storage.uuid, h)
+      for (const storage of await storagesOfCluster(ctx.db, h.clusterUuid))
+        await connectHost(ctx, storage.uuid, h)
     },
     deleting: async (h) => {
-      for (const storage of await storagesOfCluster(ctx.db, h.clusterUuid)) await forgetHost(ctx, storage.uuid, h.uuid)
+      for (const storage of await storagesOfCluster(ctx.db, h.clusterUuid))
+        await forgetHost(ctx, storage.uuid, h.uuid)
     },
   })
   ctx.hook(zoneHook, {
     beforeDelete: async (zoneUuid) => {
       const left = await count(ctx.db, primaryStorage, { zoneUuid })
-      if (left > 0) throw new CloudError(sysErrors.deleteResource, `the zone ${zoneUuid} still has ${left} primary storage(s); delete them first`)
+      if (left > 0)
+        throw new CloudError(
+          sysErrors.deleteResource,
+          `the zone ${zoneUuid} still has ${left} primary storage(s); delete them first`,
+        )
     },
   })
   ctx.hook(clusterHook, {

@@ -1,10 +1,9 @@
-import { find } from '#db'
+import { find, oneOf } from '#db'
 import { CloudError, describeError } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { hostFilter, type PlacementSpec, type Rejection } from '#plugins/host/contract/extensions.ts'
 import type { Host } from '#plugins/host/contract/resources.ts'
 import { volume } from '#plugins/volume/contract/resources.ts'
-import { oneOf } from '#db'
 import { primaryStorageErrors } from './contract/errors.ts'
 import type { VolumePlace } from './contract/extensions.ts'
 import * as messages from './contract/messages.ts'
@@ -13,31 +12,45 @@ import { driverOf, getStorage, isAttached, refreshCapacity, storagesOfCluster } 
 
 export function serveSpace(ctx: PluginContext): void {
   ctx.serve(messages.allocateSpace, (wanted) => allocate(ctx, wanted))
-  ctx.serve(messages.releaseSpace, ({ volumeUuid, primaryStorageUuid }) => release(ctx, primaryStorageUuid, volumeUuid))
+  ctx.serve(messages.releaseSpace, ({ volumeUuid, primaryStorageUuid }) =>
+    release(ctx, primaryStorageUuid, volumeUuid),
+  )
   ctx.serve(messages.needsCopy, async ({ primaryStorageUuid }) => {
     return driverOf(ctx, await getStorage(ctx.db, primaryStorageUuid)).hostBound
   })
   ctx.serve(messages.makeVolume, async ({ place, image }) => {
     const storage = await getStorage(ctx.db, place.primaryStorageUuid)
     const driver = driverOf(ctx, storage)
-    return image === undefined ? driver.createEmpty(storage, place) : driver.createFromImage(storage, place, image)
+    return image === undefined
+      ? driver.createEmpty(storage, place)
+      : driver.createFromImage(storage, place, image)
   })
   ctx.serve(messages.deleteVolumeFile, async ({ volumeUuid, primaryStorageUuid, installPath }) => {
     const storage = await getStorage(ctx.db, primaryStorageUuid)
     const driver = driverOf(ctx, storage)
-    for (const hostUuid of await driver.hostsOf(volumeUuid)) await driver.delete(storage, { volumeUuid, installPath, hostUuid })
+    for (const hostUuid of await driver.hostsOf(volumeUuid))
+      await driver.delete(storage, { volumeUuid, installPath, hostUuid })
   })
   ctx.serve(messages.provideIso, async ({ hostUuid, clusterUuid, image }) => {
     const storage = (await storagesOfCluster(ctx.db, clusterUuid)).find(usable)
     if (storage === undefined) throw noStorage(clusterUuid)
     return { path: await driverOf(ctx, storage).provideIso(storage, hostUuid, image) }
   })
-  ctx.hook(hostFilter, { name: 'primary storage', filter: (candidates, spec) => filterHosts(ctx, candidates, spec) })
+  ctx.hook(hostFilter, {
+    name: 'primary storage',
+    filter: (candidates, spec) => filterHosts(ctx, candidates, spec),
+  })
 }
 
-type Wanted = Omit<VolumePlace, 'primaryStorageUuid'> & { clusterUuid: string; primaryStorageUuid?: string | undefined }
+type Wanted = Omit<VolumePlace, 'primaryStorageUuid'> & {
+  clusterUuid: string
+  primaryStorageUuid?: string | undefined
+}
 
-async function allocate(ctx: PluginContext, wanted: Wanted): Promise<{ primaryStorageUuid: string; installPath: string }> {
+async function allocate(
+  ctx: PluginContext,
+  wanted: Wanted,
+): Promise<{ primaryStorageUuid: string; installPath: string }> {
   const storages = (await storagesOfCluster(ctx.db, wanted.clusterUuid))
     .filter((s) => wanted.primaryStorageUuid === undefined || s.uuid === wanted.primaryStorageUuid)
     .sort((a, b) => b.availableCapacity - a.availableCapacity)
@@ -45,7 +58,8 @@ async function allocate(ctx: PluginContext, wanted: Wanted): Promise<{ primarySt
   for (const storage of storages) {
     const place = { ...wanted, primaryStorageUuid: storage.uuid }
     const driver = driverOf(ctx, storage)
-    if ((await driver.hostsOf(wanted.volumeUuid)).length > 0) return { primaryStorageUuid: storage.uuid, installPath: driver.installPath(storage, place) }
+    if ((await driver.hostsOf(wanted.volumeUuid)).length > 0)
+      return { primaryStorageUuid: storage.uuid, installPath: driver.installPath(storage, place) }
     if (!usable(storage)) {
       reasons.push(`${storage.name} is ${storage.state} and ${storage.status}`)
       continue
@@ -62,7 +76,10 @@ async function allocate(ctx: PluginContext, wanted: Wanted): Promise<{ primarySt
     }
   }
   if (storages.length === 0) throw noStorage(wanted.clusterUuid)
-  throw new CloudError(primaryStorageErrors.allocate, `no primary storage can take ${wanted.sizeBytes} bytes: ${reasons.join('; ')}`)
+  throw new CloudError(
+    primaryStorageErrors.allocate,
+    `no primary storage can take ${wanted.sizeBytes} bytes: ${reasons.join('; ')}`,
+  )
 }
 
 function noStorage(clusterUuid: string): CloudError {
@@ -70,7 +87,12 @@ function noStorage(clusterUuid: string): CloudError {
   return new CloudError(primaryStorageErrors.allocate, details)
 }
 
-export async function release(ctx: PluginContext, primaryStorageUuid: string, volumeUuid: string, hostUuid?: string): Promise<void> {
+export async function release(
+  ctx: PluginContext,
+  primaryStorageUuid: string,
+  volumeUuid: string,
+  hostUuid?: string,
+): Promise<void> {
   const driver = driverOf(ctx, await getStorage(ctx.db, primaryStorageUuid))
   await ctx.db.write(async (tx) => {
     await driver.release(tx, volumeUuid, hostUuid)
@@ -83,28 +105,45 @@ function usable(storage: PrimaryStorage): boolean {
 }
 
 /** A host must reach the storage of every volume the VM has, or some storage with room for the one it will get. */
-async function filterHosts(ctx: PluginContext, candidates: readonly Host[], spec: PlacementSpec): Promise<Rejection[]> {
-  const volumes = spec.volumeUuids === undefined ? [] : await find(ctx.db, volume, { uuid: oneOf([...spec.volumeUuids]) })
+async function filterHosts(
+  ctx: PluginContext,
+  candidates: readonly Host[],
+  spec: PlacementSpec,
+): Promise<Rejection[]> {
+  const volumes =
+    spec.volumeUuids === undefined ? [] : await find(ctx.db, volume, { uuid: oneOf([...spec.volumeUuids]) })
   const used = [...new Set(volumes.flatMap((v) => v.primaryStorageUuid ?? []))]
   const rejections = new Map<string, string>()
   for (const uuid of used) {
-    for (const r of await rejectFor(ctx, await getStorage(ctx.db, uuid), candidates, spec)) rejections.set(r.hostUuid, r.reason)
+    for (const r of await rejectFor(ctx, await getStorage(ctx.db, uuid), candidates, spec))
+      rejections.set(r.hostUuid, r.reason)
   }
-  if (spec.rootDiskBytes !== undefined) for (const r of await rejectWithoutRoom(ctx, candidates, spec)) rejections.set(r.hostUuid, r.reason)
+  if (spec.rootDiskBytes !== undefined)
+    for (const r of await rejectWithoutRoom(ctx, candidates, spec)) rejections.set(r.hostUuid, r.reason)
   return [...rejections].map(([hostUuid, reason]) => ({ hostUuid, reason }))
 }
 
-async function rejectFor(ctx: PluginContext, storage: PrimaryStorage, candidates: readonly Host[], spec: PlacementSpec): Promise<Rejection[]> {
+async function rejectFor(
+  ctx: PluginContext,
+  storage: PrimaryStorage,
+  candidates: readonly Host[],
+  spec: PlacementSpec,
+): Promise<Rejection[]> {
   const out: Rejection[] = []
   const attached: Host[] = []
   for (const candidate of candidates) {
     if (await isAttached(ctx.db, storage.uuid, candidate.clusterUuid)) attached.push(candidate)
-    else out.push({ hostUuid: candidate.uuid, reason: `is not attached to the primary storage ${storage.name}` })
+    else
+      out.push({ hostUuid: candidate.uuid, reason: `is not attached to the primary storage ${storage.name}` })
   }
   return [...out, ...(await driverOf(ctx, storage).reject(storage, attached, spec))]
 }
 
-async function rejectWithoutRoom(ctx: PluginContext, candidates: readonly Host[], spec: PlacementSpec): Promise<Rejection[]> {
+async function rejectWithoutRoom(
+  ctx: PluginContext,
+  candidates: readonly Host[],
+  spec: PlacementSpec,
+): Promise<Rejection[]> {
   const reasons = new Map<string, string[]>(candidates.map((h) => [h.uuid, []]))
   const served = new Set<string>()
   for (const clusterUuid of new Set(candidates.map((h) => h.clusterUuid))) {
@@ -112,10 +151,13 @@ async function rejectWithoutRoom(ctx: PluginContext, candidates: readonly Host[]
     for (const storage of await storagesOfCluster(ctx.db, clusterUuid)) {
       if (spec.primaryStorageUuid !== undefined && spec.primaryStorageUuid !== storage.uuid) continue
       if (!usable(storage)) {
-        for (const h of members) reasons.get(h.uuid)?.push(`${storage.name} is ${storage.state} and ${storage.status}`)
+        for (const h of members)
+          reasons.get(h.uuid)?.push(`${storage.name} is ${storage.state} and ${storage.status}`)
         continue
       }
-      const rejected = new Map((await driverOf(ctx, storage).reject(storage, members, spec)).map((r) => [r.hostUuid, r.reason]))
+      const rejected = new Map(
+        (await driverOf(ctx, storage).reject(storage, members, spec)).map((r) => [r.hostUuid, r.reason]),
+      )
       for (const h of members) {
         const reason = rejected.get(h.uuid)
         if (reason === undefined) served.add(h.uuid)
@@ -125,5 +167,8 @@ async function rejectWithoutRoom(ctx: PluginContext, candidates: readonly Host[]
   }
   return candidates
     .filter((h) => !served.has(h.uuid))
-    .map((h) => ({ hostUuid: h.uuid, reason: reasons.get(h.uuid)?.join(', ') || 'has no primary storage attached to its cluster' }))
+    .map((h) => ({
+      hostUuid: h.uuid,
+      reason: reasons.get(h.uuid)?.join(', ') || 'has no primary storage attached to its cluster',
+    }))
 }

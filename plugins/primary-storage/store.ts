@@ -20,7 +20,11 @@ export async function storagesOfCluster(db: Session, clusterUuid: string): Promi
   return find(db, primaryStorage, { uuid: oneOf(refs.map((ref) => ref.primaryStorageUuid)) })
 }
 
-export async function isAttached(db: Session, primaryStorageUuid: string, clusterUuid: string): Promise<boolean> {
+export async function isAttached(
+  db: Session,
+  primaryStorageUuid: string,
+  clusterUuid: string,
+): Promise<boolean> {
   return (await findOne(db, primaryStorageClusterRef, { primaryStorageUuid, clusterUuid })) !== undefined
 }
 

@@ -32,24 +32,33 @@ export function handleTags(ctx: PluginContext): void {
   })
 
   ctx.handle(deleteTag, async ({ uuid }) => {
-    await db.write(async (tx) => (await remove(tx, systemTag, { uuid })) + (await remove(tx, userTag, { uuid })))
+    await db.write(
+      async (tx) => (await remove(tx, systemTag, { uuid })) + (await remove(tx, userTag, { uuid })),
+    )
     return {}
   })
 }
 
 export function serveTags(ctx: PluginContext): void {
-  ctx.serve(checkTags, async ({ resourceType, systemTags }) => checkSystemTags(ctx, resourceType, systemTags ?? []))
+  ctx.serve(checkTags, async ({ resourceType, systemTags }) =>
+    checkSystemTags(ctx, resourceType, systemTags ?? []),
+  )
   ctx.serve(addTags, ({ systemTags, userTags, ...owner }) =>
     ctx.db.write((tx) => insertTags(tx, owner, { systemTags, userTags })),
   )
   ctx.serve(removeTags, ({ resourceUuid }) => ctx.db.write((tx) => removeTagsOf(tx, resourceUuid)))
-  ctx.serve(systemTagsOf, async ({ resourceUuid }) => (await find(ctx.db, systemTag, { resourceUuid })).map((t) => t.tag))
+  ctx.serve(systemTagsOf, async ({ resourceUuid }) =>
+    (await find(ctx.db, systemTag, { resourceUuid })).map((t) => t.tag),
+  )
 }
 
 async function requireResource(ctx: PluginContext, resourceType: string, uuid: string): Promise<void> {
   const resource = ctx.query.registry.byVoName(resourceType)
   if (resource === undefined) {
-    throw new CloudError(sysErrors.invalidArgument, `'${resourceType}' is no kind of resource; for example: VmInstanceVO, ZoneVO`)
+    throw new CloudError(
+      sysErrors.invalidArgument,
+      `'${resourceType}' is no kind of resource; for example: VmInstanceVO, ZoneVO`,
+    )
   }
   if ((await ctx.query.missing(resource, [uuid])).length > 0) {
     throw new CloudError(sysErrors.resourceNotFound, `there is no ${resource.name} with the uuid ${uuid}`)

@@ -43,7 +43,11 @@ export async function removeTagsOf(tx: Tx, resourceUuid: string): Promise<void> 
  * Refuses a system tag no loaded plugin understands on this kind of resource, or whose value its plugin refuses.
  * A typing mistake would otherwise silently do nothing.
  */
-export function checkSystemTags(ctx: Pick<PluginContext, 'hooks'>, resourceType: string, tags: readonly string[]): void {
+export function checkSystemTags(
+  ctx: Pick<PluginContext, 'hooks'>,
+  resourceType: string,
+  tags: readonly string[],
+): void {
   const patterns = ctx.hooks(systemTagPattern).filter((p) => p.resourceType === resourceType)
   for (const tag of tags) {
     if (tag === 'validationOnly') continue
@@ -54,9 +58,13 @@ export function checkSystemTags(ctx: Pick<PluginContext, 'hooks'>, resourceType:
     if (fits.length === 0) {
       const known = patterns.map((p) => p.pattern).join(', ') || 'none'
       const shown = tag.length > 80 ? `${tag.slice(0, 80)}…` : tag
-      throw new CloudError(sysErrors.invalidArgument, `no system tag of ${resourceType} looks like '${shown}'; known: ${known}`, {
-        opaque: { field: 'systemTags' },
-      })
+      throw new CloudError(
+        sysErrors.invalidArgument,
+        `no system tag of ${resourceType} looks like '${shown}'; known: ${known}`,
+        {
+          opaque: { field: 'systemTags' },
+        },
+      )
     }
     for (const { pattern, tokens } of fits) pattern.validate?.(tokens)
   }

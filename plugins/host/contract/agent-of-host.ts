@@ -5,7 +5,10 @@ import { hostConnector } from './extensions.ts'
 import { host } from './resources.ts'
 
 /** The client of a host's agent, whatever its hypervisor. Throws SYS.1003 when the host is gone. */
-export async function agentOfHost(ctx: Pick<PluginContext, 'db' | 'driver'>, hostUuid: string): Promise<AgentClient> {
+export async function agentOfHost(
+  ctx: Pick<PluginContext, 'db' | 'driver'>,
+  hostUuid: string,
+): Promise<AgentClient> {
   const { hypervisorType } = await get(ctx.db, host, hostUuid)
   return ctx.driver(hostConnector, hypervisorType).client(hostUuid)
 }

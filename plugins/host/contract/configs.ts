@@ -1,7 +1,8 @@
 import { bool, type Constraints, defineConfig, type Field, int, text } from '#contract'
 
 /** A ratio such as 1.5, kept as text like the original's. */
-const ratio = (what: string): Field<string, true> => text(what, { pattern: /^\d+(\.\d+)?$/, max: 16 } satisfies Constraints)
+const ratio = (what: string): Field<string, true> =>
+  text(what, { pattern: /^\d+(\.\d+)?$/, max: 16 } satisfies Constraints)
 
 export const cpuOverProvisioning = defineConfig({
   category: 'host',

@@ -56,7 +56,10 @@ export interface PrimaryStorageDriver {
   /** Brings an ISO to a host and returns its path. */
   provideIso(storage: PrimaryStorage, hostUuid: string, image: ImageSource): Promise<string>
   /** Removes the volume's file from one host. */
-  delete(storage: PrimaryStorage, file: { volumeUuid: string; installPath: string; hostUuid: string }): Promise<void>
+  delete(
+    storage: PrimaryStorage,
+    file: { volumeUuid: string; installPath: string; hostUuid: string },
+  ): Promise<void>
 }
 
 export interface StorageCapacity {
