@@ -1,8 +1,11 @@
+import { get } from '#db'
 import { definePlugin } from '#plugin-host'
 import { hostAllocation } from './allocation.ts'
 import { connectionInterval, createHostConnections, startConnections } from './connection.ts'
+import { hostAgents } from './contract/agent-of-host.ts'
 import { queryHost } from './contract/apis.ts'
 import * as configs from './contract/configs.ts'
+import { hostConnector } from './contract/extensions.ts'
 import { host } from './contract/resources.ts'
 import { handleCapacity, handleHosts } from './handlers.ts'
 import { hostMigrations } from './migrations.ts'
@@ -15,6 +18,10 @@ export const hostPlugin = definePlugin({
   configs: Object.values(configs),
   migrations: hostMigrations,
   setup(ctx) {
+    ctx.provide(hostAgents, 'any', async (uuid) => {
+      const { hypervisorType } = await get(ctx.db, host, uuid)
+      return ctx.driver(hostConnector, hypervisorType).client(uuid)
+    })
     const connections = ctx.own(createHostConnections(ctx))
     handleHosts(ctx, connections)
     handleCapacity(ctx)

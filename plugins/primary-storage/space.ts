@@ -144,31 +144,33 @@ async function rejectWithoutRoom(
   candidates: readonly Host[],
   spec: PlacementSpec,
 ): Promise<Rejection[]> {
-  const reasons = new Map<string, string[]>(candidates.map((h) => [h.uuid, []]))
-  const served = new Set<string>()
+  const out: Rejection[] = []
   for (const clusterUuid of new Set(candidates.map((h) => h.clusterUuid))) {
     const members = candidates.filter((h) => h.clusterUuid === clusterUuid)
-    for (const storage of await storagesOfCluster(ctx.db, clusterUuid)) {
-      if (spec.primaryStorageUuid !== undefined && spec.primaryStorageUuid !== storage.uuid) continue
-      if (!usable(storage)) {
-        for (const h of members)
-          reasons.get(h.uuid)?.push(`${storage.name} is ${storage.state} and ${storage.status}`)
-        continue
-      }
-      const rejected = new Map(
-        (await driverOf(ctx, storage).reject(storage, members, spec)).map((r) => [r.hostUuid, r.reason]),
-      )
-      for (const h of members) {
-        const reason = rejected.get(h.uuid)
-        if (reason === undefined) served.add(h.uuid)
-        else reasons.get(h.uuid)?.push(reason)
-      }
+    const storages = (await storagesOfCluster(ctx.db, clusterUuid)).filter(
+      (s) => spec.primaryStorageUuid === undefined || spec.primaryStorageUuid === s.uuid,
+    )
+    const verdicts: Rejection[][] = []
+    for (const storage of storages) verdicts.push(await verdict(ctx, storage, members, spec))
+    for (const h of members) {
+      const reasons = verdicts.map((v) => v.find((r) => r.hostUuid === h.uuid)?.reason)
+      if (reasons.includes(undefined)) continue
+      out.push({
+        hostUuid: h.uuid,
+        reason: reasons.join(', ') || 'has no primary storage attached to its cluster',
+      })
     }
   }
-  return candidates
-    .filter((h) => !served.has(h.uuid))
-    .map((h) => ({
-      hostUuid: h.uuid,
-      reason: reasons.get(h.uuid)?.join(', ') || 'has no primary storage attached to its cluster',
-    }))
+  return out
+}
+
+async function verdict(
+  ctx: PluginContext,
+  storage: PrimaryStorage,
+  members: readonly Host[],
+  spec: PlacementSpec,
+): Promise<Rejection[]> {
+  if (usable(storage)) return driverOf(ctx, storage).reject(storage, members, spec)
+  const reason = `its primary storage ${storage.name} is ${storage.state} and ${storage.status}`
+  return members.map((h) => ({ hostUuid: h.uuid, reason }))
 }

@@ -1,14 +1,10 @@
 import type { AgentClient } from '#agent-rpc'
-import { get } from '#db'
-import type { PluginContext } from '#plugin-host'
-import { hostConnector } from './extensions.ts'
-import { host } from './resources.ts'
+import { defineDriver, type PluginContext } from '#plugin-host'
 
-/** The client of a host's agent, whatever its hypervisor. Throws SYS.1003 when the host is gone. */
-export async function agentOfHost(
-  ctx: Pick<PluginContext, 'db' | 'driver'>,
-  hostUuid: string,
-): Promise<AgentClient> {
-  const { hypervisorType } = await get(ctx.db, host, hostUuid)
-  return ctx.driver(hostConnector, hypervisorType).client(hostUuid)
+/** Finds the client of a host's agent, whatever its hypervisor. Provided by the host plugin under the type `any`. */
+export const hostAgents = defineDriver<(hostUuid: string) => Promise<AgentClient>>('host agents')
+
+/** The client of a host's agent. Throws SYS.1003 when the host is gone. */
+export function agentOfHost(ctx: Pick<PluginContext, 'driver'>, hostUuid: string): Promise<AgentClient> {
+  return ctx.driver(hostAgents, 'any')(hostUuid)
 }
