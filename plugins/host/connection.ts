@@ -55,6 +55,7 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
       ctx.log.debug({ hostUuid: row.uuid, missed, err: describeError(error) }, 'host did not answer a ping')
       if (missed < ctx.config.get(pingMisses) || row.status !== hostStatus.connected) return
       await markStatus(row.uuid, hostStatus.disconnected)
+      for (const hook of ctx.hooks(hostHook)) await hook.disconnected?.(row)
     }
   }
   const follow = async (row: Host) => {

@@ -17,6 +17,8 @@ export interface HostFacts {
 export interface HostConnector {
   /** Memory of a host that VMs never get, bytes. */
   reservedMemoryBytes(): number
+  /** Whether guests of the host run with hardware acceleration. */
+  acceleration(hostUuid: string): Promise<'kvm' | 'tcg'>
   /** Client of the host's agent, shared and bounded by the configured parallelism. Opens connections when first used. */
   client(hostUuid: string): Promise<AgentClient>
   /** Makes the agent run there in the version of this management node, and learns what the host has. Repeats are fine. */
@@ -77,6 +79,8 @@ export const hostFilter = defineHook<HostFilter>('host.filter')
 export interface HostHook {
   /** The agent answers and facts are recorded; prepare what the host needs. A failure leaves the host Disconnected. */
   connected?(host: Host): Promise<void>
+  /** The host does not answer any more. */
+  disconnected?(host: Host): Promise<void>
   /** Throws when the host must stay; runs before anything is removed. */
   beforeDelete?(host: Host): Promise<void>
   /** Removes what other plugins keep about the host, on the host too while it can be reached. */

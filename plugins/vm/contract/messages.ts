@@ -3,3 +3,14 @@ import type { ServedNic } from '#plugins/network-service/contract/extensions.ts'
 
 /** Every NIC of the VMs that run on a host, as network services want it. */
 export const nicsOnHost = defineMessage<{ hostUuid: string }, Omit<ServedNic, 'services'>[]>('vm.nicsOnHost')
+
+/** Makes a running VM see a disk; does nothing for one that is off. The caller holds the VM's queue. A repeat is fine. */
+export const plugDisk = defineMessage<{ vmUuid: string; volumeUuid: string; deviceId: number }, void>(
+  'vm.plugDisk',
+)
+
+/** Takes a disk from a running VM; does nothing for one that is off. The caller holds the VM's queue. A repeat is fine. */
+export const unplugDisk = defineMessage<{ vmUuid: string; installPath: string }, void>('vm.unplugDisk')
+
+/** The queue all work on one VM runs in. */
+export const vmKey = (vmUuid: string): string => `vm:${vmUuid}`

@@ -1,0 +1,85 @@
+import { find, findOne, isNull } from '#db'
+import type { PluginContext } from '#plugin-host'
+import type { VolumePlace } from '#plugins/primary-storage/contract/extensions.ts'
+import {
+  allocateSpace,
+  deleteVolumeFile,
+  makeVolume,
+  releaseSpace,
+} from '#plugins/primary-storage/contract/messages.ts'
+import * as messages from './contract/messages.ts'
+import { type Volume, volume } from './contract/resources.ts'
+import { volumeStatus } from './contract/states.ts'
+import { deleteRow, getVolume, insertVolume, patchVolume } from './store.ts'
+
+/** What other plugins may ask of volumes: rows, space, files, each step by itself so that a workflow can undo it. */
+export function serveVolumes(ctx: PluginContext): void {
+  const { db, bus } = ctx
+  ctx.serve(messages.addVolume, (input) => db.write((tx) => insertVolume(tx, input)))
+
+  ctx.serve(messages.claimSpace, async ({ uuid, hostUuid, clusterUuid, primaryStorageUuid }) => {
+    const v = await getVolume(db, uuid)
+    const { installPath, ...chosen } = await bus.call(allocateSpace, {
+      volumeUuid: uuid,
+      accountUuid: v.accountUuid,
+      kind: v.type === 'Root' ? 'Root' : 'Data',
+      sizeBytes: v.size,
+      hostUuid,
+      clusterUuid,
+      primaryStorageUuid,
+    })
+    await db.write((tx) => patchVolume(tx, uuid, { ...chosen, installPath, status: volumeStatus.creating }))
+  })
+
+  ctx.serve(messages.makeFile, async ({ uuid, hostUuid, image }) => {
+    const v = await getVolume(db, uuid)
+    const made = await bus.call(makeVolume, { place: placeOf(v, hostUuid), image })
+    const { installPath, format, virtualSizeBytes: size, actualSizeBytes: actualSize } = made
+    await db.write((tx) =>
+      patchVolume(tx, uuid, { installPath, format, size, actualSize, status: volumeStatus.ready }),
+    )
+    return { ...v, installPath, format, size, actualSize, status: volumeStatus.ready }
+  })
+
+  ctx.serve(messages.discardFile, async ({ uuid }) => {
+    const v = await findOne(db, volume, { uuid })
+    if (v?.primaryStorageUuid === undefined || v.installPath === undefined) return
+    const { primaryStorageUuid, installPath } = v
+    await bus.call(deleteVolumeFile, { volumeUuid: uuid, primaryStorageUuid, installPath })
+    await bus.call(releaseSpace, { volumeUuid: uuid, primaryStorageUuid })
+    const gone = { primaryStorageUuid: undefined, installPath: undefined, format: undefined, actualSize: 0 }
+    await db.write((tx) => patchVolume(tx, uuid, { ...gone, status: volumeStatus.notInstantiated }))
+  })
+
+  ctx.serve(messages.removeVolume, ({ uuid }) => db.write((tx) => deleteRow(tx, uuid)))
+
+  ctx.serve(messages.releaseFromVm, async ({ uuid }) => {
+    const { vmInstanceUuid } = await getVolume(db, uuid)
+    const history = { lastVmInstanceUuid: vmInstanceUuid, lastDetachDate: Date.now() }
+    await db.write((tx) =>
+      patchVolume(tx, uuid, { ...history, vmInstanceUuid: undefined, deviceId: undefined }),
+    )
+  })
+
+  ctx.serve(messages.markDeleted, ({ uuid }) =>
+    db.write((tx) => patchVolume(tx, uuid, { status: volumeStatus.deleted, deletedAt: Date.now() })),
+  )
+}
+
+export function placeOf(v: Volume, hostUuid: string): VolumePlace {
+  if (v.primaryStorageUuid === undefined) throw new Error(`the volume ${v.uuid} has no place yet`)
+  return {
+    volumeUuid: v.uuid,
+    accountUuid: v.accountUuid,
+    kind: v.type === 'Root' ? 'Root' : 'Data',
+    sizeBytes: v.size,
+    primaryStorageUuid: v.primaryStorageUuid,
+    hostUuid,
+  }
+}
+
+/** Data volumes that belong to no VM and were deleted before `time`. */
+export async function deletedBefore(ctx: PluginContext, time: number): Promise<Volume[]> {
+  const rows = await find(ctx.db, volume, { status: volumeStatus.deleted, vmInstanceUuid: isNull as never })
+  return rows.filter((v) => (v.deletedAt ?? Number.POSITIVE_INFINITY) < time)
+}
