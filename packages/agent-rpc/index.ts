@@ -1,4 +1,11 @@
 export {
+  type AgentDeps,
+  type AgentParts,
+  type AgentProgram,
+  agentFiles,
+  runAgentProcess,
+} from './agent-process.ts'
+export {
   type AgentSubject,
   type Authority,
   createAuthority,
