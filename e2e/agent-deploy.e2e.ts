@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -151,51 +151,52 @@ test('an agent is brought, left alone, configured anew, upgraded and removed', a
   const modes = await ssh.check(['stat', '-c', '%a', ...['pki/agent.key.pem', 'agent.json', ''].map(inHome)])
   assert.equal(modes, '600\n600\n700\n')
 
-  assert.deepEqual(await removeAgent({ ...target(), role: 'echo', uuid: newUuid() }), { removed: false })
-  assert.deepEqual(await removeAgent({ ...target(), role: 'echo', uuid }), { removed: true })
-  await assert.rejects(askWord(), { code: 'SYS.1016', details: /connection refused/ })
-  assert.equal((await ssh.check(['find', '/var/lib/zstack', '-type', 'f'])).trim(), '')
   ssh.close()
 })
 
 const inHome = (name: string) => `/var/lib/zstack/agent/echo/${name}`
 
 test('an agent of another management is not taken over', async () => {
-  const root = join(dir, 'root')
   const own = authority
-  await deploy(root)
   try {
     authority = await createAuthority(join(dir, 'ca2'))
-    await assert.rejects(deploy(root), {
-      code: 'SYS.1006',
-      details: /agent of another management \(it serves /,
-    })
+    const details = new RegExp(`agent of another management \\(it serves ${uuid}\\)`)
+    await assert.rejects(deploy(join(dir, 'root')), { code: 'SYS.1006', details })
   } finally {
     authority = own
   }
-  await removeAgent({ ...target(), role: 'echo', uuid })
 })
 
 test('an agent that cannot start leaves its reason in the log, and a deployment can be cancelled', async (t) => {
-  const root = join(dir, 'root')
-  const squatter = createServer()
-  await new Promise<void>((done) => squatter.listen(AGENT_PORT, ADDRESS, done))
+  const squatter = createServer((socket) => socket.destroy())
+  await new Promise<void>((done) => squatter.listen(0, ADDRESS, done))
   t.after(() => squatter.close())
+  const { port } = squatter.address() as AddressInfo
   const ssh = await connectSsh(target())
   t.after(() => ssh.close())
   const controller = new AbortController()
-  const bundle = await buildBundle(root, 'echo')
-  const attempt = deployAgent({
-    ...{ ...target(), uuid, bundle, port: AGENT_PORT, authority, signal: controller.signal },
-  })
+  const bundle = await buildBundle(join(dir, 'root'), 'echo')
+  const attempt = deployAgent({ ...target(), uuid, bundle, port, authority, signal: controller.signal })
   attempt.catch(() => undefined)
   await waitFor('the log to tell', async () => {
     const log = await ssh.files.readText(inHome('agent.log'))
-    return log?.includes(`cannot listen on ${ADDRESS}:${AGENT_PORT}`)
+    return log?.includes(`cannot listen on ${ADDRESS}:${port}`)
   })
   controller.abort()
   await assert.rejects(attempt, { code: 'SYS.1017', details: /was cancelled; a repeat goes on from here/ })
-  await removeAgent({ ...target(), role: 'echo', uuid })
+})
+
+test('removal stops the agent of that uuid only, and leaves nothing', async () => {
+  await deploy(join(dir, 'root'))
+  const ssh = await connectSsh(target())
+  const remove = (of: string) => removeAgent({ ...target(), role: 'echo', uuid: of })
+  assert.deepEqual(await remove(newUuid()), { removed: false })
+  assert.equal(await askWord(), 'first2')
+  assert.deepEqual(await remove(uuid), { removed: true })
+  await assert.rejects(askWord(), { code: 'SYS.1016', details: /connection refused/ })
+  assert.equal((await ssh.check(['find', '/var/lib/zstack', '-type', 'f'])).trim(), '')
+  assert.deepEqual(await remove(uuid), { removed: false })
+  ssh.close()
 })
 
 test('each way of not getting in has its own words', async () => {

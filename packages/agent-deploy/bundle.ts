@@ -50,7 +50,7 @@ export async function buildBundle(root: string, role: string): Promise<AgentBund
     }
     const tar = createTar(files)
     const hash = createHash('sha256').update(tar).digest('hex')
-    const runtime = { path: process.execPath, sha256: await sha256OfFile(process.execPath) }
+    const runtime = { path: process.execPath, sha256: await runtimeHash() }
     return { role, hash, archive: await compress(tar), debianPackages, daemons, runtime }
   } catch (cause) {
     throw new CloudError(sysErrors.ioError, `cannot build the bundle of the ${role} agent from ${root}`, {
@@ -109,6 +109,14 @@ function isNeededOfPackage(path: string, isDirectory: boolean): boolean {
 
 async function readJson(path: string): Promise<Record<string, unknown>> {
   return JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
+}
+
+let ownHash: Promise<string> | undefined
+
+/** Of the binary this process runs on, which stays the same while it does; 150 MB are read once. */
+function runtimeHash(): Promise<string> {
+  ownHash ??= sha256OfFile(process.execPath)
+  return ownHash
 }
 
 async function sha256OfFile(path: string): Promise<string> {

@@ -111,6 +111,8 @@ function handshake(client: Client, target: SshTarget, where: string): Promise<st
     const done = () => target.signal?.removeEventListener('abort', onAbort)
     client.once('ready', () => {
       done()
+      // Every step is a small question and its answer: held back, each would take 40 ms.
+      client.setNoDelay(true)
       resolve(shown)
     })
     const fail = (error: Error) => {
@@ -149,31 +151,39 @@ async function runCommand(
   argv: readonly string[],
   timeoutMs = COMMAND_TIMEOUT_MS,
 ): Promise<RemoteResult> {
-  const command = quoteCommand(argv)
-  const what = `running ${argv[0]}`
-  const channel = await settle<ClientChannel>(client, where, what, (done) => client.exec(command, done))
-  return settle<RemoteResult>(client, where, what, (done) => {
-    const output = { stdout: '', stderr: '' }
-    const take = (name: 'stdout' | 'stderr') => (chunk: string) => {
-      if (output[name].length < MAX_OUTPUT_BYTES) output[name] += chunk
-    }
-    const timer = setTimeout(() => {
-      channel.close()
-      const details = `${argv[0]} did not end within ${timeoutMs} ms on ${where}`
-      done(new CloudError(sysErrors.timeout, details))
-    }, timeoutMs)
-    channel.setEncoding('utf8').on('data', take('stdout'))
-    channel.stderr.setEncoding('utf8').on('data', take('stderr'))
-    let status = -1
-    channel.on('exit', (code: number | null) => {
-      status = code ?? -1
+  let open: ClientChannel | undefined
+  let timer: NodeJS.Timeout | undefined
+  try {
+    return await settle<RemoteResult>(client, where, `running ${argv[0]}`, (done) => {
+      timer = setTimeout(() => {
+        open?.close()
+        done(new CloudError(sysErrors.timeout, `${argv[0]} did not end within ${timeoutMs} ms on ${where}`))
+      }, timeoutMs)
+      client.exec(quoteCommand(argv), (error, channel) => {
+        if (error !== undefined) return done(error)
+        open = channel
+        // In this very turn: status and end may come in the packet that opened the channel.
+        collect(channel, (result) => done(undefined, result))
+      })
     })
-    channel.on('close', () => {
-      clearTimeout(timer)
-      done(undefined, { status, ...output })
-    })
-    channel.end()
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function collect(channel: ClientChannel, done: (result: RemoteResult) => void): void {
+  const output = { stdout: '', stderr: '' }
+  const take = (name: 'stdout' | 'stderr') => (chunk: string) => {
+    if (output[name].length < MAX_OUTPUT_BYTES) output[name] += chunk
+  }
+  let status = -1
+  channel.setEncoding('utf8').on('data', take('stdout'))
+  channel.stderr.setEncoding('utf8').on('data', take('stderr'))
+  channel.on('exit', (code: number | null) => {
+    status = code ?? -1
   })
+  channel.on('close', () => done({ status, ...output }))
+  channel.end()
 }
 
 /** Turns a callback into a promise that also fails when the connection goes. */
