@@ -177,6 +177,7 @@ test('an agent that cannot start leaves its reason in the log, and a deployment 
   const controller = new AbortController()
   const bundle = await buildBundle(join(dir, 'root'), 'echo')
   const attempt = deployAgent({ ...target(), uuid, bundle, port, authority, signal: controller.signal })
+  // Awaited below; until then its end must not count as unhandled.
   attempt.catch(() => undefined)
   await waitFor('the log to tell', async () => {
     const log = await ssh.files.readText(inHome('agent.log'))

@@ -73,6 +73,7 @@ test('a bundle holds what the manifest names and nothing for people, and its has
     sources: ['agents/echo', 'packages/x'],
     packages: ['a'],
     debianPackages: ['tar'],
+    architecturePackages: { [process.arch]: ['gzip'], pdp11: ['none'] },
     daemons: [],
   }
   await write(root, {
@@ -104,7 +105,7 @@ test('a bundle holds what the manifest names and nothing for people, and its has
     'package.json',
     'packages/x/index.ts',
   ])
-  assert.deepEqual([bundle.debianPackages, bundle.runtime.path], [['tar'], process.execPath])
+  assert.deepEqual([bundle.debianPackages, bundle.runtime.path], [['tar', 'gzip'], process.execPath])
   assert.equal((await buildBundle(root, 'echo')).hash, bundle.hash)
   await write(root, { 'packages/x/index.ts': '2' })
   assert.notEqual((await buildBundle(root, 'echo')).hash, bundle.hash)

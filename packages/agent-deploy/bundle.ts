@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { list, parse, text } from '#contract'
+import { list, map, parse, text, withDefault } from '#contract'
 import { CloudError, sysErrors } from '#kernel'
 import { findPackages } from './lock-file.ts'
 import { createTar, type TarFile } from './tar.ts'
@@ -31,6 +31,10 @@ const manifestShape = {
   sources: list('Directories of the repository the agent runs from.', text('Directory.')),
   packages: list('npm packages the agent imports; what those need follows.', text('Name.')),
   debianPackages: list('Debian packages the host must have.', text('Name.')),
+  architecturePackages: withDefault(
+    map('More Debian packages, by architecture (`x64`, `arm64`).', list('Packages.', text('Name.'))),
+    {},
+  ),
   daemons: list('Services the host must run.', text('Name.')),
 }
 
@@ -41,7 +45,8 @@ const manifestShape = {
 export async function buildBundle(root: string, role: string): Promise<AgentBundle> {
   try {
     const manifest = await readJson(join(root, 'agents', role, 'manifest.json'))
-    const { sources, packages, debianPackages, daemons } = parse(manifestShape, manifest, `${role} manifest`)
+    const { sources, packages, daemons, ...debian } = parse(manifestShape, manifest, `${role} manifest`)
+    const debianPackages = [...debian.debianPackages, ...(debian.architecturePackages[process.arch] ?? [])]
     const lock = await readJson(join(root, 'package-lock.json'))
     const files = [packageJson(await readJson(join(root, 'package.json')))]
     for (const directory of sources) files.push(...(await readTree(root, directory, isSource)))

@@ -87,23 +87,12 @@ function handshake(client: Client, target: SshTarget, where: string): Promise<st
   return new Promise((resolve, reject) => {
     let shown = ''
     let refusal: CloudError | undefined
-    const config: ConnectConfig = {
-      host: target.address,
-      port: target.sshPort,
-      username: target.username,
-      readyTimeout: target.connectTimeoutMs ?? 15_000,
-      keepaliveInterval: 5_000,
-      keepaliveCountMax: 4,
-      tryKeyboard: target.password !== undefined,
-      hostVerifier: (key: Buffer) => {
-        shown = fingerprint(key)
-        if (target.hostKey === undefined || target.hostKey === shown) return true
-        refusal = hostKeyChanged(where, { known: target.hostKey, shown })
-        return false
-      },
-      ...(target.password === undefined ? {} : { password: target.password }),
-      ...(target.privateKey === undefined ? {} : { privateKey: target.privateKey }),
-    }
+    const config = configOf(target, (key) => {
+      shown = fingerprint(key)
+      if (target.hostKey === undefined || target.hostKey === shown) return true
+      refusal = hostKeyChanged(where, { known: target.hostKey, shown })
+      return false
+    })
     const onAbort = () => {
       refusal = new CloudError(sysErrors.cancelled, `connecting to ${where} was cancelled`)
       client.destroy()
@@ -129,6 +118,21 @@ function handshake(client: Client, target: SshTarget, where: string): Promise<st
     if (target.signal?.aborted) onAbort()
     else connectOrFail(client, config, fail)
   })
+}
+
+function configOf(target: SshTarget, hostVerifier: (key: Buffer) => boolean): ConnectConfig {
+  return {
+    host: target.address,
+    port: target.sshPort,
+    username: target.username,
+    readyTimeout: target.connectTimeoutMs ?? 15_000,
+    keepaliveInterval: 5_000,
+    keepaliveCountMax: 4,
+    tryKeyboard: target.password !== undefined,
+    hostVerifier,
+    ...(target.password === undefined ? {} : { password: target.password }),
+    ...(target.privateKey === undefined ? {} : { privateKey: target.privateKey }),
+  }
 }
 
 /** A private key that cannot be read is thrown at once, not emitted. */

@@ -13,6 +13,8 @@ import { createAgentServer } from './server.ts'
 export interface AgentDeps {
   readonly uuid: string
   readonly bundleHash: string
+  /** Directory of the agent on this host, gone when the agent is removed: what it has to remember between starts goes here. */
+  readonly home: string
   /** When this process started. */
   readonly startedAtMs: number
   /** What this agent shows when it dials another one. */
@@ -82,7 +84,7 @@ async function serveUntilStopped<Calls extends Readonly<Record<string, AgentCall
   const { uuid, bundleHash, listen, config } = await readConfig(home, program.role)
   const tls = await readIdentity(home)
   let emit: (event: AgentEvent) => void = () => undefined
-  const deps = { uuid, bundleHash, startedAtMs, tls, config, logger, emit: (e: AgentEvent) => emit(e) }
+  const deps = { uuid, bundleHash, home, startedAtMs, tls, config, logger, emit: (e: AgentEvent) => emit(e) }
   const parts = await program.assemble(deps)
   const server = createAgentServer({ ...parts, uuid, bundleHash, tls, calls: program.calls, logger })
   emit = server.emit
