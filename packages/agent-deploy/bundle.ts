@@ -92,7 +92,9 @@ async function readTree(
 }
 
 function isSource(path: string, isDirectory: boolean): boolean {
-  return isDirectory || (!/\.(test|e2e)\.ts$/.test(path) && !path.endsWith('.md') && !path.endsWith('.xml'))
+  return (
+    isDirectory || (!/\.(test|case|e2e)\.ts$/.test(path) && !path.endsWith('.md') && !path.endsWith('.xml'))
+  )
 }
 
 const UNNEEDED_FOLDERS = new Set([
