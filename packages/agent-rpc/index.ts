@@ -1,4 +1,18 @@
 export {
+  type AgentDeps,
+  type AgentParts,
+  type AgentProgram,
+  agentFiles,
+  runAgentProcess,
+} from './agent-process.ts'
+export {
+  type AgentSubject,
+  type Authority,
+  createAuthority,
+  loadAuthority,
+  type TlsIdentity,
+} from './ca.ts'
+export {
   type AgentCall,
   type AgentClient,
   type AgentEvent,
@@ -9,3 +23,14 @@ export {
   type CallOutput,
   defineAgentCall,
 } from './call.ts'
+export {
+  type AgentClientOptions,
+  type AgentConnection,
+  createAgentClient,
+  type RemoteAgent,
+} from './client.ts'
+export { EVENTS_LOST } from './event-log.ts'
+export { createLocalAgent, type LocalAgent } from './local.ts'
+export type { Peer, PeerRoute, RouteRequest, UpgradeRoute } from './routes.ts'
+export { type AgentHello, type AgentServer, type AgentServerOptions, createAgentServer } from './server.ts'
+export { joinStreams } from './tunnel.ts'

@@ -1,0 +1,9 @@
+export { type AgentBundle, buildBundle } from './bundle.ts'
+export {
+  type Deployment,
+  type DeployOptions,
+  deployAgent,
+  type RemoveOptions,
+  removeAgent,
+} from './deploy.ts'
+export { connectSsh, type RemoteResult, type SshSession, type SshTarget } from './ssh.ts'

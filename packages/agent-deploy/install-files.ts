@@ -1,0 +1,71 @@
+import { CloudError, newToken, sysErrors } from '#kernel'
+import type { AgentBundle } from './bundle.ts'
+import type { SshSession } from './ssh.ts'
+
+/** Where agents live on a host. */
+export const hostRoot = '/var/lib/zstack'
+
+export function agentHome(role: string): string {
+  return `${hostRoot}/agent/${role}`
+}
+
+export function runtimePath(bundle: AgentBundle): string {
+  return `${hostRoot}/runtime/${bundle.runtime.sha256}/node`
+}
+
+/** Brings the Node binary when the host has not that very one. */
+export async function ensureRuntime(ssh: SshSession, bundle: AgentBundle): Promise<void> {
+  const path = runtimePath(bundle)
+  if (await ssh.files.exists(path)) return
+  const directory = path.slice(0, path.lastIndexOf('/'))
+  const temporary = `${directory}/.node.${newToken(6)}`
+  await ssh.check(['mkdir', '-p', directory])
+  try {
+    await ssh.files.upload(bundle.runtime.path, temporary, 0o755)
+    const sum = (await ssh.check(['sha256sum', '--', temporary])).split(' ')[0]
+    if (sum !== bundle.runtime.sha256) {
+      throw new CloudError(
+        sysErrors.ioError,
+        `${temporary} arrived damaged: sha256 ${sum}, sent ${bundle.runtime.sha256}`,
+      )
+    }
+    await ssh.files.rename(temporary, path)
+  } catch (error) {
+    await ssh.run(['rm', '-f', temporary]).catch(() => undefined) // best effort; the failure above is the news
+    throw error
+  }
+}
+
+/** Unpacks the bundle when the host has not that very one, and makes it the current one. */
+export async function ensureBundle(ssh: SshSession, bundle: AgentBundle): Promise<void> {
+  const home = agentHome(bundle.role)
+  const version = `versions/${bundle.hash}`
+  const before = await ssh.files.readLink(`${home}/current`)
+  if (!(await ssh.files.exists(`${home}/${version}`))) await unpack(ssh, bundle, `${home}/${version}`)
+  if (before === version) return
+  const link = `${home}/.current.${newToken(6)}`
+  await ssh.check(['ln', '-s', version, link])
+  await ssh.files.rename(link, `${home}/current`)
+  await removeOldVersions(ssh, home, [before ?? version, version])
+}
+
+async function unpack(ssh: SshSession, bundle: AgentBundle, target: string): Promise<void> {
+  const directory = target.slice(0, target.lastIndexOf('/'))
+  const temporary = `${directory}/.${newToken(6)}`
+  await ssh.check(['mkdir', '-p', '-m', '700', temporary])
+  await ssh.files.write(`${temporary}.tar.gz`, bundle.archive, 0o600)
+  await ssh.check(['tar', '-xzf', `${temporary}.tar.gz`, '-C', temporary, '--no-same-owner'])
+  await ssh.check(['rm', '-f', `${temporary}.tar.gz`])
+  const moved = await ssh.run(['mv', '-T', temporary, target])
+  if (moved.status === 0) return
+  // Another deployment of the same bundle was faster; its directory is as good as ours.
+  await ssh.check(['rm', '-rf', temporary])
+  await ssh.check(['test', '-d', target])
+}
+
+/** The version before stays for the sake of a process that still loads from it. */
+async function removeOldVersions(ssh: SshSession, home: string, keep: readonly string[]): Promise<void> {
+  const names = (await ssh.check(['ls', '-A', `${home}/versions`])).split('\n').filter((name) => name !== '')
+  const old = names.filter((name) => !keep.includes(`versions/${name}`))
+  if (old.length > 0) await ssh.check(['rm', '-rf', '--', ...old.map((name) => `${home}/versions/${name}`)])
+}

@@ -1,0 +1,117 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isObject, parse } from '#contract'
+import { CloudError, describeError, type Logger, sysErrors, toErrorBody } from '#kernel'
+import type { AgentCall, AgentHandlers, CallContext } from './call.ts'
+import type { CallMemory, CallOutcome } from './call-memory.ts'
+import { checkShape } from './check-shape.ts'
+
+const MAX_BODY_BYTES = 16 * 1024 * 1024
+const MAX_ID_LENGTH = 128
+
+interface Command {
+  readonly call: AgentCall
+  readonly handle: (input: never, context: CallContext) => Promise<unknown>
+}
+
+/**
+ * Serves `POST /call/<name>`: reads the input, runs the handler once for each call id, and answers newline-delimited JSON:
+ * progress lines, then the output or the error.
+ */
+export function createCallServer<Calls extends Readonly<Record<string, AgentCall>>>(
+  calls: Calls,
+  handlers: AgentHandlers<Calls>,
+  memory: CallMemory,
+  logger: Logger,
+): (name: string, request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  const commands = new Map<string, Command>()
+  for (const key of Object.keys(calls)) {
+    const call = calls[key]
+    if (call !== undefined) commands.set(call.name, { call, handle: handlers[key as keyof Calls] })
+  }
+  return async (name, request, response) => {
+    const command = commands.get(name)
+    if (command === undefined) {
+      throw new CloudError(sysErrors.unknownMessage, `the agent does not know the command ${name}`)
+    }
+    const callId = headerOf(request, 'x-call-id')
+    if (callId === undefined) throw new CloudError(sysErrors.invalidArgument, 'x-call-id is missing')
+    const taskId = headerOf(request, 'x-task-id')
+    const raw = await readBody(request, name)
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
+    response.setHeader('content-type', 'application/x-ndjson')
+    const waiter = { gone: gone.signal, progress: progressWriter(response) }
+    const outcome = await memory.run(`${name} ${callId}`, waiter, (signal, progress) =>
+      runLogged(command, { raw, logger, context: { callId, taskId, signal, progress } }),
+    )
+    if (!response.destroyed) response.end(`${JSON.stringify(outcome)}\n`)
+  }
+}
+
+async function runLogged(
+  command: Command,
+  run: { readonly raw: unknown; readonly context: CallContext; readonly logger: Logger },
+): Promise<CallOutcome> {
+  const { context, logger } = run
+  const startedAt = performance.now()
+  const outcome = await runCommand(command, run.raw, context).catch((error: unknown) => ({ failure: error }))
+  const ms = Math.round(performance.now() - startedAt)
+  const fields = { call: command.call.name, callId: context.callId, taskId: context.taskId, ms }
+  if (!('failure' in outcome)) {
+    logger.info({ ...fields, outcome: 'ok' }, 'call')
+    return outcome
+  }
+  const { failure } = outcome
+  const word = context.signal.aborted ? 'aborted' : failure instanceof CloudError ? failure.code : 'bug'
+  // A stack is worth its lines only where nobody foresaw the error.
+  const stack = failure instanceof Error && !(failure instanceof CloudError) ? { stack: failure.stack } : {}
+  logger.warn({ ...fields, outcome: word, reason: describeError(failure), ...stack }, 'call')
+  return { error: toErrorBody(failure) }
+}
+
+async function runCommand(command: Command, raw: unknown, context: CallContext): Promise<CallOutcome> {
+  const { name, input, output } = command.call
+  if (!isObject(raw)) throw new CloudError(sysErrors.invalidArgument, `the input of ${name} is not an object`)
+  // The commands are stored without their types; parse makes the input what this handler was declared with.
+  const result = await command.handle(parse(input, raw, name) as never, context)
+  checkShape(output, result, `the agent's answer to ${name} is not what was declared`)
+  return { output: result }
+}
+
+/** Whole percents, each at most once. */
+function progressWriter(response: ServerResponse): (percent: number) => void {
+  let last = -1
+  return (percent) => {
+    const whole = Math.min(100, Math.max(0, Math.floor(percent)))
+    if (whole === last || response.destroyed || response.writableEnded) return
+    last = whole
+    response.write(`{"progress":${whole}}\n`)
+  }
+}
+
+function headerOf(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name]
+  if (typeof value !== 'string' || value === '') return undefined
+  if (value.length > MAX_ID_LENGTH) throw new CloudError(sysErrors.invalidArgument, `${name} is too long`)
+  return value
+}
+
+async function readBody(request: IncomingMessage, name: string): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > MAX_BODY_BYTES) {
+      throw new CloudError(
+        sysErrors.invalidArgument,
+        `the input of ${name} is larger than ${MAX_BODY_BYTES} bytes`,
+      )
+    }
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch (cause) {
+    throw new CloudError(sysErrors.invalidArgument, `the input of ${name} is not JSON`, { cause })
+  }
+}
