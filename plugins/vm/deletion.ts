@@ -1,0 +1,75 @@
+import { find } from '#db'
+import { CloudError, describeError } from '#kernel'
+import type { PluginContext } from '#plugin-host'
+import { deletionPolicy, expungeInterval, expungePeriod } from './contract/configs.ts'
+import { destroyVmInstance, expungeVmInstance, recoverVmInstance } from './contract/deletion-apis.ts'
+import { vmErrors } from './contract/errors.ts'
+import { vmKey } from './contract/messages.ts'
+import { vmInstance } from './contract/resources.ts'
+import { vmCan, vmState } from './contract/states.ts'
+import { requireState } from './handlers.ts'
+import { findVm, getVm, patchVm } from './store.ts'
+import { destroyVmWorkflow, expungeVmWorkflow } from './workflows/remove.ts'
+
+const key = (input: { uuid: string }) => vmKey(input.uuid)
+
+export function handleDeletion(ctx: PluginContext): void {
+  const destroy = ctx.workflow(destroyVmWorkflow(ctx))
+  const expunge = ctx.workflow(expungeVmWorkflow(ctx))
+
+  ctx.handle(
+    destroyVmInstance,
+    async ({ uuid }) => {
+      const vm = await getVm(ctx.db, uuid)
+      if (vm.state === vmState.destroyed) return {}
+      requireState(vm, vmCan.destroy, 'destroyed')
+      await ctx.workflows.run(destroy, { vmUuid: uuid, hostUuid: vm.hostUuid })
+      if (ctx.config.get(deletionPolicy) === 'Direct') await ctx.workflows.run(expunge, { vmUuid: uuid })
+      return {}
+    },
+    { key },
+  )
+  ctx.handle(
+    recoverVmInstance,
+    async ({ uuid }) => {
+      requireState(await getVm(ctx.db, uuid), vmCan.recover, 'recovered')
+      await ctx.db.write((tx) => patchVm(tx, uuid, { state: vmState.stopped, deletedAt: undefined }))
+      return { inventory: await ctx.query.view(vmInstance, uuid) }
+    },
+    { key },
+  )
+  ctx.handle(
+    expungeVmInstance,
+    async ({ uuid }, call) => {
+      const vm = await findVm(ctx.db, uuid)
+      if (vm === undefined) throw new CloudError(vmErrors.wrongState, `the VM ${uuid} does not exist`)
+      requireState(vm, vmCan.expunge, 'expunged')
+      return call.run(expunge, { vmUuid: uuid }, () => ({}))
+    },
+    { key },
+  )
+  ctx.every(
+    'expunge VMs',
+    () => ctx.config.get(expungeInterval),
+    async () => {
+      if (ctx.config.get(deletionPolicy) !== 'Delay') return
+      const before = Date.now() - ctx.config.get(expungePeriod) * 1000
+      for (const vm of await find(ctx.db, vmInstance, { state: vmState.destroyed })) {
+        if ((vm.deletedAt ?? before) >= before) continue
+        await ctx.queues.run(vmKey(vm.uuid), 'expunge', () => expungeQuietly(vm.uuid))
+      }
+    },
+  )
+
+  async function expungeQuietly(uuid: string): Promise<void> {
+    if ((await findVm(ctx.db, uuid))?.state !== vmState.destroyed) return
+    try {
+      await ctx.workflows.run(expunge, { vmUuid: uuid })
+    } catch (error) {
+      ctx.log.warn(
+        { vmUuid: uuid, err: describeError(error) },
+        'a destroyed VM could not be expunged; it is tried again',
+      )
+    }
+  }
+}

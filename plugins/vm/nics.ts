@@ -1,0 +1,150 @@
+import * as calls from '#agents/kvm-host/contract/vm.ts'
+import { get } from '#db'
+import { newUuid } from '#kernel'
+import type { PluginContext } from '#plugin-host'
+import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
+import { allocateIp, releaseIp } from '#plugins/l3-network/contract/messages.ts'
+import { applyServices, removeServices } from '#plugins/network-service/contract/messages.ts'
+import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
+import { vmKey } from './contract/messages.ts'
+import { attachL3NetworkToVm, detachL3NetworkFromVm } from './contract/nic-apis.ts'
+import { type VmNic, vmInstance, vmNic } from './contract/resources.ts'
+import { liveStates, vmCan } from './contract/states.ts'
+import { requireState } from './handlers.ts'
+import { nicSpec, servedNics } from './spec.ts'
+import { findVm, getVm, insertNic, type NewNic, nicsOf, patchVm, removeNic } from './store.ts'
+
+export function handleNics(ctx: PluginContext): void {
+  const attach = ctx.workflow(attachNicWorkflow(ctx))
+  const detach = ctx.workflow(detachNicWorkflow(ctx))
+  const view = async (uuid: string) => ({ inventory: await ctx.query.view(vmInstance, uuid) })
+
+  ctx.handle(
+    attachL3NetworkToVm,
+    async ({ vmInstanceUuid, l3NetworkUuid, staticIp, customMac }) => {
+      const vm = await getVm(ctx.db, vmInstanceUuid)
+      requireState(vm, vmCan.attachNic, 'given a NIC')
+      const used = new Set((await nicsOf(ctx.db, vm.uuid)).map((nic) => nic.deviceId))
+      let deviceId = 0
+      while (used.has(deviceId)) deviceId += 1
+      const { hypervisorType } = vm
+      const nic = {
+        uuid: newUuid(),
+        vmInstanceUuid,
+        l3NetworkUuid,
+        deviceId,
+        mac: customMac,
+        driverType: 'virtio',
+        hypervisorType,
+      }
+      await ctx.workflows.run(attach, { nic, staticIp })
+      return view(vmInstanceUuid)
+    },
+    { key: (input) => vmKey(input.vmInstanceUuid) },
+  )
+  ctx.handle(detachL3NetworkFromVm, async ({ vmNicUuid }) => {
+    const nic = await get(ctx.db, vmNic, vmNicUuid)
+    const vmUuid = nic.vmInstanceUuid ?? ''
+    await ctx.queues.run(vmKey(vmUuid), detachL3NetworkFromVm.name, async () => {
+      requireState(await getVm(ctx.db, vmUuid), vmCan.attachNic, 'taken a NIC from')
+      await ctx.workflows.run(detach, nic)
+    })
+    return view(vmUuid)
+  })
+}
+
+interface NewNicInput {
+  readonly nic: NewNic
+  readonly staticIp: string | undefined
+}
+
+function attachNicWorkflow(ctx: PluginContext): Workflow<NewNicInput, void> {
+  const add = defineStep<NewNicInput, void>({
+    name: 'add-nic',
+    run: async ({ nic, staticIp }) => {
+      const address = await ctx.bus.call(allocateIp, {
+        l3NetworkUuid: nic.l3NetworkUuid,
+        vmNicUuid: nic.uuid,
+        ip: staticIp,
+      })
+      await ctx.db.write((tx) => insertNic(tx, nic, address.uuid))
+      const vm = await getVm(ctx.db, nic.vmInstanceUuid)
+      if (vm.defaultL3NetworkUuid !== undefined) return
+      await ctx.db.write((tx) => patchVm(tx, vm.uuid, { defaultL3NetworkUuid: nic.l3NetworkUuid }))
+    },
+    undo: async ({ nic }) => {
+      await ctx.db.write((tx) => removeNic(tx, nic.uuid))
+      await ctx.bus.call(releaseIp, { vmNicUuid: nic.uuid })
+      await forgetDefault(ctx, nic.vmInstanceUuid)
+    },
+  })
+  const plug = defineStep<NewNicInput, void>({
+    name: 'plug-nic',
+    run: async ({ nic }) => {
+      const row = await get(ctx.db, vmNic, nic.uuid)
+      await plugNic(ctx, row)
+    },
+    undo: async ({ nic }) => {
+      const row = (await nicsOf(ctx.db, nic.vmInstanceUuid)).find((n) => n.uuid === nic.uuid)
+      if (row !== undefined) await unplugNic(ctx, row)
+    },
+  })
+  return defineWorkflow('vm.attachNic', [add, plug], async (flow, input) => {
+    await flow.step(add, input)
+    await flow.step(plug, input)
+  })
+}
+
+function detachNicWorkflow(ctx: PluginContext): Workflow<VmNic, void> {
+  const unplug = defineStep<VmNic, void>({
+    name: 'unplug-nic',
+    run: (nic) => unplugNic(ctx, nic),
+    undo: (nic) => plugNic(ctx, nic),
+  })
+  const drop = defineStep<VmNic, void>({
+    name: 'remove-nic',
+    run: async (nic) => {
+      await ctx.db.write((tx) => removeNic(tx, nic.uuid))
+      await ctx.bus.call(releaseIp, { vmNicUuid: nic.uuid })
+      await forgetDefault(ctx, nic.vmInstanceUuid ?? '')
+    },
+    undo: noUndo('the last step; a repeat of the removal finds nothing to do'),
+  })
+  return defineWorkflow(
+    'vm.detachNic',
+    [unplug, drop],
+    async (flow, nic) => {
+      await flow.step(unplug, nic)
+      await flow.step(drop, nic)
+    },
+    { afterCrash: 'resume' },
+  )
+}
+
+async function plugNic(ctx: PluginContext, nic: VmNic): Promise<void> {
+  const vm = await getVm(ctx.db, nic.vmInstanceUuid ?? '')
+  if (vm.hostUuid === undefined || !liveStates.includes(vm.state)) return
+  const nics = (await servedNics(ctx, vm.uuid)).filter((n) => n.nicUuid === nic.uuid)
+  await ctx.bus.call(applyServices, { hostUuid: vm.hostUuid, nics })
+  await (await agentOfHost(ctx, vm.hostUuid)).call(calls.attachNic, {
+    vmUuid: vm.uuid,
+    nic: await nicSpec(ctx, vm, nic),
+  })
+}
+
+async function unplugNic(ctx: PluginContext, nic: VmNic): Promise<void> {
+  const vm = await findVm(ctx.db, nic.vmInstanceUuid ?? '')
+  if (vm?.hostUuid === undefined || !liveStates.includes(vm.state)) return
+  await (await agentOfHost(ctx, vm.hostUuid)).call(calls.detachNic, { vmUuid: vm.uuid, mac: nic.mac })
+  const nics = (await servedNics(ctx, vm.uuid)).filter((n) => n.nicUuid === nic.uuid)
+  await ctx.bus.call(removeServices, { hostUuid: vm.hostUuid, nics })
+}
+
+/** A VM whose default network is gone takes the first that is left. */
+async function forgetDefault(ctx: PluginContext, vmUuid: string): Promise<void> {
+  const vm = await findVm(ctx.db, vmUuid)
+  if (vm === undefined) return
+  const networks = (await nicsOf(ctx.db, vmUuid)).map((nic) => nic.l3NetworkUuid)
+  if (vm.defaultL3NetworkUuid !== undefined && networks.includes(vm.defaultL3NetworkUuid)) return
+  await ctx.db.write((tx) => patchVm(tx, vmUuid, { defaultL3NetworkUuid: networks[0] }))
+}

@@ -1,0 +1,219 @@
+import type { Input } from '#contract'
+import { find, get, oneOf } from '#db'
+import { CloudError, newUuid, sysErrors } from '#kernel'
+import type { ApiCall, PluginContext } from '#plugin-host'
+import { cluster } from '#plugins/cluster/contract/resources.ts'
+import type { PlacementSpec } from '#plugins/host/contract/extensions.ts'
+import { host } from '#plugins/host/contract/resources.ts'
+import { locateImage } from '#plugins/image/contract/messages.ts'
+import { image as imageResource } from '#plugins/image/contract/resources.ts'
+import { l3Network } from '#plugins/l3-network/contract/resources.ts'
+import { diskOffering, instanceOffering } from '#plugins/offering/contract/resources.ts'
+import type { ImageSource } from '#plugins/primary-storage/contract/extensions.ts'
+import type { NewVolume } from '#plugins/volume/contract/messages.ts'
+import type { createVmInstance } from './contract/create-apis.ts'
+import type { VmInstance } from './contract/resources.ts'
+import { vmState } from './contract/states.ts'
+import type { NewNic } from './store.ts'
+import { staticIps } from './tags.ts'
+
+type CreateInput = Input<typeof createVmInstance>
+
+/** All that is decided about a VM before the first effect; ids included, so that every step can be repeated. */
+export interface CreatePlan {
+  readonly vm: Omit<VmInstance, 'internalId'>
+  readonly placement: PlacementSpec
+  readonly root: NewVolume
+  readonly data: readonly NewVolume[]
+  readonly nics: readonly { readonly nic: NewNic; readonly staticIp: string | undefined }[]
+  /** Undefined for a VM that boots from an ISO onto an empty disk. */
+  readonly image: ImageSource | undefined
+  readonly primaryStorageUuid: string | undefined
+  readonly start: boolean
+  readonly systemTags: readonly string[] | undefined
+  readonly userTags: readonly string[] | undefined
+}
+
+export async function planVm(ctx: PluginContext, input: CreateInput, call: ApiCall): Promise<CreatePlan> {
+  const uuid = input.resourceUuid ?? newUuid()
+  const size = await sizing(ctx, input)
+  const zoneUuid = await zoneOf(ctx, input)
+  const picture = await pictureOf(ctx, input, zoneUuid)
+  const rootSize = await rootSizeOf(ctx, input, picture)
+  const l3s = await networksOf(ctx, input)
+  const owner = { accountUuid: call.accountUuid, vmInstanceUuid: uuid }
+  const rootUuid = newUuid()
+  const hypervisorType = await hypervisorOf(ctx, input, zoneUuid)
+  const now = Date.now()
+  const vm = {
+    uuid,
+    name: input.name,
+    description: input.description,
+    zoneUuid,
+    clusterUuid: input.clusterUuid,
+    imageUuid: input.imageUuid,
+    instanceOfferingUuid: input.instanceOfferingUuid,
+    rootVolumeUuid: rootUuid,
+    platform: input.platform ?? picture.platform,
+    architecture: input.architecture ?? picture.architecture,
+    guestOsType: input.guestOsType ?? picture.guestOsType,
+    defaultL3NetworkUuid: l3s.length === 0 ? undefined : (input.defaultL3NetworkUuid ?? l3s[0]),
+    type: input.type ?? 'UserVm',
+    hypervisorType,
+    ...size,
+    state: input.strategy === 'InstantStart' ? vmState.starting : vmState.created,
+    accountUuid: call.accountUuid,
+    createDate: now,
+    lastOpDate: now,
+  }
+  const ips = staticIps(input.systemTags ?? [])
+  return {
+    vm,
+    placement: {
+      vmUuid: uuid,
+      cpuNum: size.cpuNum,
+      memorySize: size.memorySize,
+      zoneUuid,
+      clusterUuid: input.clusterUuid,
+      hostUuid: input.hostUuid,
+      l3NetworkUuids: l3s,
+      rootDiskBytes: rootSize,
+      primaryStorageUuid: input.primaryStorageUuidForRootVolume,
+    },
+    root: {
+      ...owner,
+      uuid: rootUuid,
+      name: `ROOT-for-${input.name}`,
+      type: 'Root',
+      size: rootSize,
+      deviceId: 0,
+      rootImageUuid: picture.source === undefined ? undefined : input.imageUuid,
+      diskOfferingUuid: input.rootDiskOfferingUuid,
+    },
+    data: (await dataDisks(ctx, input)).map((disk, i) => ({
+      ...owner,
+      ...disk,
+      uuid: newUuid(),
+      name: `DATA-for-${input.name}-${i + 1}`,
+      type: 'Data',
+      deviceId: i + 1,
+    })),
+    nics: l3s.map((l3NetworkUuid, deviceId) => ({
+      nic: {
+        uuid: newUuid(),
+        vmInstanceUuid: uuid,
+        l3NetworkUuid,
+        deviceId,
+        mac: undefined,
+        driverType: 'virtio',
+        hypervisorType,
+      },
+      staticIp: ips.get(l3NetworkUuid),
+    })),
+    image: picture.source,
+    primaryStorageUuid: input.primaryStorageUuidForRootVolume,
+    start: input.strategy === 'InstantStart',
+    systemTags: input.systemTags,
+    userTags: input.userTags,
+  }
+}
+
+async function sizing(
+  ctx: PluginContext,
+  input: CreateInput,
+): Promise<{ cpuNum: number; memorySize: number }> {
+  if (input.instanceOfferingUuid !== undefined) {
+    const offering = await get(ctx.db, instanceOffering, input.instanceOfferingUuid)
+    if (offering.state !== 'Enabled')
+      throw bad('instanceOfferingUuid', `the instance offering ${offering.name} is ${offering.state}`)
+    return { cpuNum: offering.cpuNum, memorySize: offering.memorySize }
+  }
+  const { cpuNum, memorySize } = input
+  if (cpuNum === undefined || memorySize === undefined)
+    throw bad('instanceOfferingUuid', 'give instanceOfferingUuid, or cpuNum and memorySize')
+  if (cpuNum < 1) throw bad('cpuNum', `a VM needs at least one CPU, got ${cpuNum}`)
+  if (memorySize < 16 * 2 ** 20)
+    throw bad('memorySize', `a VM needs at least 16 MiB of memory, got ${memorySize} bytes`)
+  return { cpuNum, memorySize }
+}
+
+interface Picture {
+  readonly source: ImageSource | undefined
+  readonly minimumBytes: number
+  readonly platform: string | undefined
+  readonly architecture: string | undefined
+  readonly guestOsType: string | undefined
+}
+
+async function pictureOf(ctx: PluginContext, input: CreateInput, zoneUuid: string): Promise<Picture> {
+  if (input.imageUuid === undefined) throw bad('imageUuid', 'give the image the VM is made from')
+  const { imageUuid } = input
+  const row = await get(ctx.db, imageResource, imageUuid)
+  const source = await ctx.bus.call(locateImage, { imageUuid, zoneUuid })
+  const facts = { platform: row.platform, architecture: row.architecture, guestOsType: row.guestOsType }
+  if (row.mediaType === 'DataVolumeTemplate')
+    throw bad('imageUuid', `the image ${row.name} is a template of data volumes; a VM cannot boot from it`)
+  if (row.mediaType === 'ISO') return { source: undefined, minimumBytes: 0, ...facts }
+  return { source, minimumBytes: row.size, ...facts }
+}
+
+async function rootSizeOf(ctx: PluginContext, input: CreateInput, picture: Picture): Promise<number> {
+  const { rootDiskOfferingUuid } = input
+  const wanted =
+    rootDiskOfferingUuid === undefined
+      ? input.rootDiskSize
+      : (await get(ctx.db, diskOffering, rootDiskOfferingUuid)).diskSize
+  if (picture.source === undefined && wanted === undefined)
+    throw bad('rootDiskOfferingUuid', 'a VM made from an ISO needs rootDiskOfferingUuid or rootDiskSize')
+  return Math.max(wanted ?? 0, picture.minimumBytes)
+}
+
+async function dataDisks(
+  ctx: PluginContext,
+  input: CreateInput,
+): Promise<{ size: number; diskOfferingUuid?: string }[]> {
+  const disks: { size: number; diskOfferingUuid?: string }[] = []
+  for (const diskOfferingUuid of input.dataDiskOfferingUuids ?? []) {
+    disks.push({ size: (await get(ctx.db, diskOffering, diskOfferingUuid)).diskSize, diskOfferingUuid })
+  }
+  for (const size of input.dataDiskSizes ?? []) {
+    if (size <= 0) throw bad('dataDiskSizes', `a disk cannot have ${size} bytes`)
+    disks.push({ size })
+  }
+  return disks
+}
+
+async function networksOf(ctx: PluginContext, input: CreateInput): Promise<string[]> {
+  const uuids = input.l3NetworkUuids ?? []
+  for (const row of await find(ctx.db, l3Network, { uuid: oneOf(uuids) })) {
+    if (row.state !== 'Enabled') throw bad('l3NetworkUuids', `the L3 network ${row.name} is ${row.state}`)
+  }
+  const { defaultL3NetworkUuid } = input
+  if (defaultL3NetworkUuid !== undefined && !uuids.includes(defaultL3NetworkUuid)) {
+    throw bad('defaultL3NetworkUuid', `${defaultL3NetworkUuid} is not among l3NetworkUuids`)
+  }
+  return uuids
+}
+
+/** The zone asked for, directly or by cluster, host or network. */
+async function zoneOf(ctx: PluginContext, input: CreateInput): Promise<string> {
+  if (input.zoneUuid !== undefined) return input.zoneUuid
+  if (input.hostUuid !== undefined) return (await get(ctx.db, host, input.hostUuid)).zoneUuid
+  if (input.clusterUuid !== undefined) return (await get(ctx.db, cluster, input.clusterUuid)).zoneUuid
+  const [l3] = input.l3NetworkUuids ?? []
+  if (l3 !== undefined) return (await get(ctx.db, l3Network, l3)).zoneUuid
+  throw bad('zoneUuid', 'tell where the VM goes: zoneUuid, clusterUuid, hostUuid or l3NetworkUuids')
+}
+
+/** Known for certain only when the host is chosen; until then that of the place asked for. */
+async function hypervisorOf(ctx: PluginContext, input: CreateInput, zoneUuid: string): Promise<string> {
+  if (input.hostUuid !== undefined) return (await get(ctx.db, host, input.hostUuid)).hypervisorType
+  if (input.clusterUuid !== undefined) return (await get(ctx.db, cluster, input.clusterUuid)).hypervisorType
+  return (await find(ctx.db, cluster, { zoneUuid }, { limit: 1 }))[0]?.hypervisorType ?? 'KVM'
+}
+
+function bad(field: string, reason: string): CloudError {
+  return new CloudError(sysErrors.invalidArgument, `field[${field}] of CreateVmInstance: ${reason}`, {
+    opaque: { field },
+  })
+}

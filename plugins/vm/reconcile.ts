@@ -1,0 +1,81 @@
+import { listVms, vmStateEvent } from '#agents/kvm-host/contract/host.ts'
+import { find, oneOf } from '#db'
+import { CloudError, describeError } from '#kernel'
+import type { PluginContext } from '#plugin-host'
+import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
+import { hostErrors } from '#plugins/host/contract/errors.ts'
+import { hostHook } from '#plugins/host/contract/extensions.ts'
+import type { Host } from '#plugins/host/contract/resources.ts'
+import { restoreServices } from '#plugins/network-service/contract/messages.ts'
+import { vmKey } from './contract/messages.ts'
+import { vmInstance } from './contract/resources.ts'
+import { liveStates, vmState } from './contract/states.ts'
+import { servedNics } from './spec.ts'
+import { settleVm } from './steps/settle.ts'
+import { findVm, patchVm, vmsIn } from './store.ts'
+
+/** States a VM rests in while a host has it; in any other a workflow is at work and will tell the outcome itself. */
+const resting = [vmState.running, vmState.paused, vmState.unknown]
+
+/** Keeps the states of VMs true to what their hosts say. */
+export function observeHosts(ctx: PluginContext): void {
+  ctx.hook(hostHook, {
+    connected: (host) => reconcileHost(ctx, host),
+    disconnected: async (host) => {
+      for (const vm of await vmsIn(ctx.db, host.uuid, liveStates))
+        await settleQuietly(ctx, vm.uuid, () => markUnknown(ctx, vm.uuid))
+    },
+    event: async (host, event) => {
+      if (event.name !== vmStateEvent.name || event.data.byAgent === true) return
+      const vmUuid = String(event.data.vmUuid)
+      const vm = await findVm(ctx.db, vmUuid)
+      if (vm?.hostUuid === host.uuid) await settleQuietly(ctx, vmUuid, () => settleResting(ctx, vmUuid))
+    },
+    beforeDelete: async (host) => {
+      const [vm, ...more] = await find(ctx.db, vmInstance, { hostUuid: host.uuid })
+      if (vm === undefined) return
+      const others = more.length === 0 ? '' : ` and ${more.length} more`
+      const details = `the host ${host.name} still runs the VM ${vm.name}[uuid:${vm.uuid}]${others}; move or stop them first`
+      throw new CloudError(hostErrors.unableToMaintain, details)
+    },
+  })
+}
+
+/** Compares what should be on a host with what is: states, then network services. Unknown domains are reported, never touched. */
+async function reconcileHost(ctx: PluginContext, host: Host): Promise<void> {
+  const { vms } = await (await agentOfHost(ctx, host.uuid)).call(listVms, {})
+  const rows = await find(ctx.db, vmInstance, { hostUuid: host.uuid, state: oneOf(resting) })
+  for (const { uuid } of rows) await settleQuietly(ctx, uuid, () => settleResting(ctx, uuid))
+  const known = await find(ctx.db, vmInstance, { uuid: oneOf(vms.map((vm) => vm.vmUuid)) })
+  const names = new Set(known.map((vm) => vm.uuid))
+  for (const { vmUuid, state } of vms) {
+    if (!names.has(vmUuid))
+      ctx.log.warn({ hostUuid: host.uuid, vmUuid, state }, 'a host runs a domain this cloud does not know')
+  }
+  const nics = []
+  for (const { uuid } of await vmsIn(ctx.db, host.uuid, liveStates))
+    nics.push(...(await servedNics(ctx, uuid)))
+  await ctx.bus.call(restoreServices, { hostUuid: host.uuid, nics })
+}
+
+async function settleResting(ctx: PluginContext, vmUuid: string): Promise<void> {
+  const vm = await findVm(ctx.db, vmUuid)
+  if (vm === undefined || !resting.includes(vm.state as (typeof resting)[number])) return
+  const state = await settleVm(ctx, vmUuid)
+  if (state !== vm.state) ctx.log.info({ vmUuid, from: vm.state, to: state }, 'VM state changed on its host')
+}
+
+async function markUnknown(ctx: PluginContext, vmUuid: string): Promise<void> {
+  const vm = await findVm(ctx.db, vmUuid)
+  if (vm !== undefined && liveStates.includes(vm.state))
+    await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.unknown }))
+}
+
+/** In the VM's queue; a host that does not answer is asked again when it is connected next. */
+async function settleQuietly(ctx: PluginContext, vmUuid: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await ctx.queues.run(vmKey(vmUuid), 'reconcile', work)
+  } catch (error) {
+    ctx.log.warn({ vmUuid, err: describeError(error) }, 'the state of a VM could not be settled')
+  }
+}

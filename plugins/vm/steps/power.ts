@@ -1,0 +1,64 @@
+import * as calls from '#agents/kvm-host/contract/vm.ts'
+import type { PluginContext } from '#plugin-host'
+import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
+import type { PlacementSpec } from '#plugins/host/contract/extensions.ts'
+import { allocateHost, type Placement, releaseHost } from '#plugins/host/contract/messages.ts'
+import { applyServices, removeServices } from '#plugins/network-service/contract/messages.ts'
+import { defineStep } from '#workflow'
+import { vmState } from '../contract/states.ts'
+import { servedNics, vmSpec } from '../spec.ts'
+import { patchVm } from '../store.ts'
+
+export interface OnHost {
+  readonly vmUuid: string
+  readonly hostUuid: string
+}
+
+/** Chooses a host and reserves CPU and memory there. */
+export const placeStep = (ctx: PluginContext) =>
+  defineStep<PlacementSpec, Placement>({
+    name: 'place',
+    run: (spec) => ctx.bus.call(allocateHost, spec),
+    undo: (spec, placed) => ctx.bus.call(releaseHost, { vmUuid: spec.vmUuid, hostUuid: placed?.hostUuid }),
+  })
+
+/** Makes DHCP, user data and the like work for the VM on the host. */
+export const servicesStep = (ctx: PluginContext) =>
+  defineStep<OnHost, void>({
+    name: 'apply-services',
+    run: async ({ vmUuid, hostUuid }) => {
+      const nics = await servedNics(ctx, vmUuid)
+      if (nics.length > 0) await ctx.bus.call(applyServices, { hostUuid, nics })
+    },
+    undo: async ({ vmUuid, hostUuid }) => {
+      const nics = await servedNics(ctx, vmUuid)
+      if (nics.length > 0) await ctx.bus.call(removeServices, { hostUuid, nics })
+    },
+  })
+
+/** Starts the domain. */
+export const bootStep = (ctx: PluginContext) =>
+  defineStep<OnHost, void>({
+    name: 'boot',
+    run: async ({ vmUuid, hostUuid }) => {
+      const agent = await agentOfHost(ctx, hostUuid)
+      await agent.call(calls.startVm, { vm: await vmSpec(ctx, vmUuid, hostUuid) })
+    },
+    undo: async ({ vmUuid, hostUuid }) => {
+      await (await agentOfHost(ctx, hostUuid)).call(calls.destroyVm, { vmUuid })
+    },
+  })
+
+/** Records that the VM runs where it was placed. */
+export const markRunningStep = (ctx: PluginContext) =>
+  defineStep<{ vmUuid: string; placed: Placement }, void>({
+    name: 'mark-running',
+    run: async ({ vmUuid, placed }) => {
+      const { hostUuid, clusterUuid, zoneUuid, hypervisorType } = placed
+      const where = { hostUuid, lastHostUuid: hostUuid, clusterUuid, zoneUuid, hypervisorType }
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { ...where, state: vmState.running }))
+    },
+    undo: async ({ vmUuid }) => {
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { hostUuid: undefined, state: vmState.stopped }))
+    },
+  })

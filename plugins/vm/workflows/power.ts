@@ -1,0 +1,193 @@
+import * as calls from '#agents/kvm-host/contract/vm.ts'
+import type { PluginContext } from '#plugin-host'
+import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
+import type { PlacementSpec } from '#plugins/host/contract/extensions.ts'
+import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
+import { gracefulStop } from '../contract/configs.ts'
+import { vmInstance } from '../contract/resources.ts'
+import { vmState } from '../contract/states.ts'
+import { vmSpec } from '../spec.ts'
+import { bootStep, markRunningStep, type OnHost, placeStep, servicesStep } from '../steps/power.ts'
+import { leaveHost, settleVm } from '../steps/settle.ts'
+import { getVm, patchVm } from '../store.ts'
+
+type Inventory = Record<string, unknown>
+
+/** Puts a VM into a transient state; the undo asks its host what is true. */
+function transientStep(ctx: PluginContext, name: string, state: string) {
+  return defineStep<{ vmUuid: string }, void>({
+    name,
+    run: async ({ vmUuid }) => {
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { state }))
+    },
+    undo: async ({ vmUuid }) => {
+      await settleVm(ctx, vmUuid)
+    },
+  })
+}
+
+function markStep(ctx: PluginContext, name: string, state: string) {
+  return defineStep<{ vmUuid: string }, void>({
+    name,
+    run: async ({ vmUuid }) => {
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { state }))
+    },
+    undo: noUndo('the first step settles the state'),
+  })
+}
+
+/** Starts a VM that is off, on its last host when that has room. */
+export function startVmWorkflow(
+  ctx: PluginContext,
+): Workflow<{ vmUuid: string; placement: PlacementSpec }, Inventory> {
+  const begin = transientStep(ctx, 'mark-starting', vmState.starting)
+  const place = placeStep(ctx)
+  const services = servicesStep(ctx)
+  const boot = bootStep(ctx)
+  const markRunning = markRunningStep(ctx)
+  return defineWorkflow(
+    'vm.start',
+    [begin, place, services, boot, markRunning],
+    async (flow, { vmUuid, placement }) => {
+      await flow.step(begin, { vmUuid })
+      const placed = await flow.step(place, placement)
+      const there = { vmUuid, hostUuid: placed.hostUuid }
+      await flow.step(services, there)
+      await flow.step(boot, there)
+      await flow.step(markRunning, { vmUuid, placed })
+      return ctx.query.view(vmInstance, vmUuid)
+    },
+  )
+}
+
+/** Stops a VM and gives back what it had on its host. Goes on after a crash: the guest may be off already. */
+export function stopVmWorkflow(ctx: PluginContext): Workflow<OnHost & { graceMs: number }, Inventory> {
+  const begin = transientStep(ctx, 'mark-stopping', vmState.stopping)
+  const powerOff = powerOffStep(ctx)
+  const leave = leaveStep(ctx)
+  const end = defineStep<{ vmUuid: string }, void>({
+    name: 'mark-stopped',
+    run: async ({ vmUuid }) => {
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.stopped, hostUuid: undefined }))
+    },
+    undo: noUndo('the first step settles the state'),
+  })
+  return defineWorkflow(
+    'vm.stop',
+    [begin, powerOff, leave, end],
+    async (flow, { vmUuid, hostUuid, graceMs }) => {
+      await flow.step(begin, { vmUuid })
+      await flow.step(powerOff, { vmUuid, hostUuid, graceMs })
+      await flow.step(leave, { vmUuid, hostUuid })
+      await flow.step(end, { vmUuid })
+      return ctx.query.view(vmInstance, vmUuid)
+    },
+    { afterCrash: 'resume' },
+  )
+}
+
+export function powerOffStep(ctx: PluginContext) {
+  return defineStep<OnHost & { graceMs: number }, void>({
+    name: 'power-off',
+    run: async ({ vmUuid, hostUuid, graceMs }) => {
+      const timeoutMs = graceMs + calls.stopVm.timeoutMs
+      await (await agentOfHost(ctx, hostUuid)).call(calls.stopVm, { vmUuid, graceMs }, { timeoutMs })
+    },
+    undo: noUndo('a guest that is off stays off; the first step settles the state'),
+  })
+}
+
+export function leaveStep(ctx: PluginContext) {
+  return defineStep<OnHost, void>({
+    name: 'leave-host',
+    run: ({ vmUuid, hostUuid }) => leaveHost(ctx, vmUuid, hostUuid),
+    undo: noUndo('the first step settles what the VM has on its host'),
+  })
+}
+
+/** Stops a VM and starts it again where it is. */
+export function rebootVmWorkflow(ctx: PluginContext): Workflow<OnHost, Inventory> {
+  const reboot = defineStep<OnHost, void>({
+    name: 'reboot',
+    run: async ({ vmUuid, hostUuid }) => {
+      const vm = await vmSpec(ctx, vmUuid, hostUuid)
+      const graceMs = ctx.config.get(gracefulStop) * 1000
+      await (await agentOfHost(ctx, hostUuid)).call(
+        calls.rebootVm,
+        { vm, graceMs },
+        { timeoutMs: graceMs + calls.rebootVm.timeoutMs },
+      )
+    },
+    undo: noUndo('the first step settles the state'),
+  })
+  return simpleWorkflow(ctx, 'vm.reboot', vmState.rebooting, reboot, vmState.running)
+}
+
+export function pauseVmWorkflow(ctx: PluginContext): Workflow<OnHost, Inventory> {
+  const pause = defineStep<OnHost, void>({
+    name: 'pause',
+    run: async ({ vmUuid, hostUuid }) => {
+      await (await agentOfHost(ctx, hostUuid)).call(calls.pauseVm, { vmUuid })
+    },
+    undo: async ({ vmUuid, hostUuid }) => {
+      await resumeIfPaused(ctx, vmUuid, hostUuid)
+    },
+  })
+  return simpleWorkflow(ctx, 'vm.pause', vmState.pausing, pause, vmState.paused)
+}
+
+export function resumeVmWorkflow(ctx: PluginContext): Workflow<OnHost, Inventory> {
+  const resume = defineStep<OnHost, void>({
+    name: 'resume',
+    run: async ({ vmUuid, hostUuid }) => {
+      await (await agentOfHost(ctx, hostUuid)).call(calls.resumeVm, { vmUuid })
+    },
+    undo: noUndo('a guest that runs on is no harm; the first step settles the state'),
+  })
+  return simpleWorkflow(ctx, 'vm.resume', vmState.resuming, resume, vmState.running)
+}
+
+async function resumeIfPaused(ctx: PluginContext, vmUuid: string, hostUuid: string): Promise<void> {
+  const agent = await agentOfHost(ctx, hostUuid)
+  if ((await agent.call(calls.vmInfo, { vmUuid })).state === 'Paused')
+    await agent.call(calls.resumeVm, { vmUuid })
+}
+
+function simpleWorkflow(
+  ctx: PluginContext,
+  name: string,
+  transient: string,
+  act: ReturnType<typeof defineStep<OnHost, void>>,
+  final: string,
+): Workflow<OnHost, Inventory> {
+  const begin = transientStep(ctx, 'mark-begun', transient)
+  const end = markStep(ctx, 'mark-done', final)
+  return defineWorkflow(name, [begin, act, end], async (flow, { vmUuid, hostUuid }) => {
+    await flow.step(begin, { vmUuid })
+    await flow.step(act, { vmUuid, hostUuid })
+    await flow.step(end, { vmUuid })
+    return ctx.query.view(vmInstance, vmUuid)
+  })
+}
+
+/** Where a VM that is off may start: its volumes decide, its last host is preferred. */
+export async function placementOf(
+  ctx: PluginContext,
+  vmUuid: string,
+  volumeUuids: readonly string[],
+  l3NetworkUuids: readonly string[],
+  wish: { clusterUuid?: string | undefined; hostUuid?: string | undefined },
+): Promise<PlacementSpec> {
+  const vm = await getVm(ctx.db, vmUuid)
+  const { cpuNum, memorySize, zoneUuid } = vm
+  return {
+    vmUuid,
+    cpuNum,
+    memorySize,
+    zoneUuid,
+    volumeUuids,
+    l3NetworkUuids,
+    preferredHostUuid: vm.lastHostUuid,
+    ...wish,
+  }
+}

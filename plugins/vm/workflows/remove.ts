@@ -1,0 +1,108 @@
+import type { PluginContext } from '#plugin-host'
+import { releaseHost } from '#plugins/host/contract/messages.ts'
+import { releaseIp } from '#plugins/l3-network/contract/messages.ts'
+import { removeTags } from '#plugins/tag/contract/messages.ts'
+import { discardFile, markDeleted, releaseFromVm, removeVolume } from '#plugins/volume/contract/messages.ts'
+import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
+import { deleteDataVolumes } from '../contract/configs.ts'
+import { vmState } from '../contract/states.ts'
+import type { OnHost } from '../steps/power.ts'
+import { findVm, nicsOf, patchVm, removeNic, removeVm, volumesOf } from '../store.ts'
+import { leaveStep, powerOffStep } from './power.ts'
+
+const forward = noUndo('a removal goes forward')
+
+/** Cuts the power of a VM and marks it Destroyed; addresses and disks stay until it is expunged. */
+export function destroyVmWorkflow(
+  ctx: PluginContext,
+): Workflow<{ vmUuid: string; hostUuid: string | undefined }, void> {
+  const begin = defineStep<{ vmUuid: string }, void>({
+    name: 'mark-destroying',
+    run: async ({ vmUuid }) => {
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.destroying }))
+    },
+    // A VM whose power cannot be cut may still run; only its host can tell, which is asked when it answers.
+    undo: async ({ vmUuid }) => {
+      const vm = await findVm(ctx.db, vmUuid)
+      const state = vm?.hostUuid === undefined ? vmState.stopped : vmState.unknown
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { state }))
+    },
+  })
+  const powerOff = powerOffStep(ctx)
+  const leave = leaveStep(ctx)
+  const end = defineStep<{ vmUuid: string }, void>({
+    name: 'mark-destroyed',
+    run: async ({ vmUuid }) => {
+      const gone = { state: vmState.destroyed, hostUuid: undefined, deletedAt: Date.now() }
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, gone))
+    },
+    undo: forward,
+  })
+  return defineWorkflow(
+    'vm.destroy',
+    [begin, powerOff, leave, end],
+    async (flow, { vmUuid, hostUuid }) => {
+      await flow.step(begin, { vmUuid })
+      if (hostUuid !== undefined) {
+        const there: OnHost = { vmUuid, hostUuid }
+        await flow.step(powerOff, { ...there, graceMs: 0 })
+        await flow.step(leave, there)
+      }
+      await flow.step(end, { vmUuid })
+    },
+    { afterCrash: 'resume' },
+  )
+}
+
+/** Removes a destroyed VM for good: disks, addresses, row. Goes on after a crash. */
+export function expungeVmWorkflow(ctx: PluginContext): Workflow<{ vmUuid: string }, void> {
+  const begin = defineStep<{ vmUuid: string }, void>({
+    name: 'mark-expunging',
+    run: async ({ vmUuid }) => {
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.expunging }))
+    },
+    undo: async ({ vmUuid }) => {
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.destroyed }))
+    },
+  })
+  const volumes = defineStep<{ vmUuid: string }, void>({
+    name: 'remove-volumes',
+    run: ({ vmUuid }) => removeVolumes(ctx, vmUuid),
+    undo: forward,
+  })
+  const rows = defineStep<{ vmUuid: string }, void>({
+    name: 'remove-rows',
+    run: async ({ vmUuid }) => {
+      for (const nic of await nicsOf(ctx.db, vmUuid)) {
+        await ctx.db.write((tx) => removeNic(tx, nic.uuid))
+        await ctx.bus.call(releaseIp, { vmNicUuid: nic.uuid })
+      }
+      await ctx.bus.call(releaseHost, { vmUuid })
+      await ctx.bus.call(removeTags, { resourceUuid: vmUuid })
+      await ctx.db.write((tx) => removeVm(tx, vmUuid))
+    },
+    undo: forward,
+  })
+  return defineWorkflow(
+    'vm.expunge',
+    [begin, volumes, rows],
+    async (flow, input) => {
+      await flow.step(begin, input)
+      await flow.step(volumes, input)
+      await flow.step(rows, input)
+    },
+    { afterCrash: 'resume' },
+  )
+}
+
+async function removeVolumes(ctx: PluginContext, vmUuid: string): Promise<void> {
+  for (const { uuid, type } of await volumesOf(ctx.db, vmUuid)) {
+    if (type === 'Root') {
+      await ctx.bus.call(discardFile, { uuid })
+      await ctx.bus.call(removeVolume, { uuid })
+      continue
+    }
+    await ctx.bus.call(releaseFromVm, { uuid })
+    if (ctx.config.get(deleteDataVolumes)) await ctx.bus.call(markDeleted, { uuid })
+  }
+}
