@@ -101,18 +101,27 @@ function presentInventory(
   const family = walk.resources.family(resource)
   walk.schema[path] = resource.className
   return mapValues(value, (v, name) => {
-    for (const owner of family) {
-      if (owner.hidden.includes(name)) return undefined
-      const field = Object.hasOwn(owner.fields, name) ? owner.fields[name] : undefined
-      if (field?.constraints.secret === true) return undefined
-      if (field !== undefined) return presentField(walk, field, v, `${path}.${name}`)
-      const relation = Object.hasOwn(owner.relations, name) ? owner.relations[name] : undefined
-      const target = relation === undefined ? undefined : walk.resources.byInventory.get(relation.to)
-      if (target !== undefined && relation?.pluck === undefined)
-        return presentEmbedded(walk, target, v, `${path}.${name}`)
-    }
-    return withoutNulls(v)
+    const owner = family.find((r) => declares(r, name))
+    return owner === undefined ? withoutNulls(v) : presentMember(walk, owner, name, v, `${path}.${name}`)
   })
+}
+
+function declares(resource: Resource, name: string): boolean {
+  return (
+    Object.hasOwn(resource.fields, name) ||
+    Object.hasOwn(resource.relations, name) ||
+    resource.hidden.includes(name)
+  )
+}
+
+function presentMember(walk: Walk, owner: Resource, name: string, value: unknown, path: string): unknown {
+  const field = Object.hasOwn(owner.fields, name) ? owner.fields[name] : undefined
+  if (owner.hidden.includes(name) || field?.constraints.secret === true) return undefined
+  if (field !== undefined) return presentField(walk, field, value, path)
+  const relation = owner.relations[name]
+  const target = relation === undefined ? undefined : walk.resources.byInventory.get(relation.to)
+  if (target === undefined || relation?.pluck !== undefined) return withoutNulls(value)
+  return presentEmbedded(walk, target, value, path)
 }
 
 function presentEmbedded(walk: Walk, target: Resource, value: unknown, path: string): unknown {
