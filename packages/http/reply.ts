@@ -11,6 +11,8 @@ export interface DoorRequest {
   readonly method: string
   /** Decoded, below the door's prefix, `/zones`. */
   readonly path: string
+  /** The same, split before it was decoded, so that a segment may hold an encoded slash. */
+  readonly segments: readonly string[]
   /** Raw query string without `?`. */
   readonly query: string
   readonly clientIp: string

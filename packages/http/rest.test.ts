@@ -112,6 +112,7 @@ describe('routing', () => {
   test('the path is percent-decoded', async () => {
     const answer = await v1('GET', '/things/echo/a%20b%2Bc')
     assert.equal(answer.json().echo.word, 'a b+c')
+    assert.equal((await v1('GET', '/things/echo/a%2Fb')).json().echo.word, 'a/b')
     assert.equal((await v1('GET', '/things/echo/%zz')).status, 400)
   })
 

@@ -99,7 +99,7 @@ async function callApi(deps: RestDeps, request: DoorRequest): Promise<HttpReply>
 }
 
 function matching(deps: RestDeps, request: DoorRequest): readonly RouteMatch[] {
-  const candidates = deps.router.find(request.path)
+  const candidates = deps.router.find(request.segments)
   if (!METHODS.includes(request.method))
     throw new HttpFailure(405, `the method ${request.method} is not supported`, { Allow: METHODS.join(', ') })
   if (candidates.length === 0) throw new HttpFailure(404, `no api mapping to ${request.path}`)

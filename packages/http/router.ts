@@ -11,7 +11,7 @@ export interface RouteMatch {
 /** Finds the APIs of a path. Literal segments win over variables; what the variables are called does not matter. */
 export interface Router {
   /** Every API at this path, whatever its method; empty when the path is unknown. */
-  find(path: string): readonly RouteMatch[]
+  find(segments: readonly string[]): readonly RouteMatch[]
 }
 
 interface Entry {
@@ -34,7 +34,7 @@ export function createRouter(apis: readonly Api[]): Router {
     const node = api.kind === 'query' ? nodeAt(root, `${api.path}/{uuid}`) : undefined
     if (node?.entries.some((e) => e.api.method === 'GET') === false) add(root, api, `${api.path}/{uuid}`)
   }
-  return { find: (path) => find(root, path) }
+  return { find: (segments) => find(root, segments) }
 }
 
 function newNode(): Node {
@@ -77,9 +77,9 @@ function segmentsOf(path: string): string[] {
   return path.split('/').slice(1)
 }
 
-function find(root: Node, path: string): RouteMatch[] {
+function find(root: Node, segments: readonly string[]): RouteMatch[] {
   const values: string[] = []
-  const node = descend(root, segmentsOf(path), values)
+  const node = descend(root, segments, values)
   if (node === undefined) return []
   return node.entries.map(({ api, names, byKey }) => ({
     api,

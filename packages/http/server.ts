@@ -107,7 +107,7 @@ async function serve(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { path, query } = splitUrl(request.url ?? '/')
+  const { path, segments, query } = splitUrl(request.url ?? '/')
   const method = request.method ?? 'GET'
   const sameMethod = (route: RawRoute) => route.method === (method === 'HEAD' ? 'GET' : method)
   const raw = (options.staticRoutes ?? []).filter((route) => covers(route.path, path)).find(sameMethod)
@@ -117,16 +117,30 @@ async function serve(
   if (door === undefined) throw new HttpFailure(404, `nothing is served at ${path}`)
   const header = (name: string) => request.headers[name]?.toString()
   const json = () => readJsonBody(request)
-  const below = path.slice(door.prefix.length)
-  const reply = await door.handle({ method, path: below, query, clientIp: clientIp(request), header, json })
+  const reply = await door.handle({
+    method,
+    path: path.slice(door.prefix.length),
+    segments: segments.slice(door.prefix.split('/').length),
+    query,
+    clientIp: clientIp(request),
+    header,
+    json,
+  })
   send(response, reply)
 }
 
-function splitUrl(url: string): { path: string; query: string } {
+interface SplitUrl {
+  readonly path: string
+  readonly segments: readonly string[]
+  readonly query: string
+}
+
+function splitUrl(url: string): SplitUrl {
   const at = url.indexOf('?')
   const raw = at < 0 ? url : url.slice(0, at)
   try {
-    return { path: decodeURIComponent(raw), query: at < 0 ? '' : url.slice(at + 1) }
+    const segments = raw.split('/').map(decodeURIComponent)
+    return { path: segments.join('/'), segments, query: at < 0 ? '' : url.slice(at + 1) }
   } catch {
     throw new HttpFailure(400, 'the path holds a malformed percent escape')
   }
