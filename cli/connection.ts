@@ -28,6 +28,7 @@ interface Envelope {
 const FIRST_POLL_MS = 5
 const LONGEST_POLL_MS = 1_000
 const POLL_GROWTH = 1.5
+const LONGEST_ABSENCE_MS = 30_000
 
 export function connect(host: string, port: number, say: Say): Connection {
   const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
@@ -42,9 +43,12 @@ export function connect(host: string, port: number, say: Say): Connection {
     const text = await response.text()
     return readEnvelope(response.status, text, say)
   }
-  const connection: Connection = {
+  const get: Connection['get'] = (path, headers = {}) =>
+    request(path, { headers: { 'User-Agent': 'cli', ...headers } })
+  const poll = patiently((uuid) => get(`/zstack/api/result/${uuid}`))
+  return {
     address,
-    get: (path, headers = {}) => request(path, { headers: { 'User-Agent': 'cli', ...headers } }),
+    get,
     send: async (apiName, { message, content }, onWait) => {
       const body = JSON.stringify({ [message]: content })
       const headers = { 'User-Agent': 'cli', 'Content-Type': 'application/json' }
@@ -52,13 +56,30 @@ export function connect(host: string, port: number, say: Say): Connection {
       const startedAt = performance.now()
       for (let pauseMs = FIRST_POLL_MS; envelope.state !== 'Done'; pauseMs *= POLL_GROWTH) {
         await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, LONGEST_POLL_MS)))
-        envelope = await envelopeOf(await connection.get(`/zstack/api/result/${envelope.uuid}`))
+        const response = await poll(envelope.uuid ?? '')
+        if (response === undefined) continue
+        envelope = await envelopeOf(response)
         if (envelope.state !== 'Done') await onWait?.(envelope.uuid ?? '', performance.now() - startedAt)
       }
       return resultOf(apiName, envelope, say)
     },
   }
-  return connection
+}
+
+/** A job outlives a restart of the server: undefined while it is away, and its failure when that takes too long. */
+function patiently(ask: (uuid: string) => Promise<Response>) {
+  let awaySince: number | undefined
+  return async (uuid: string): Promise<Response | undefined> => {
+    try {
+      const response = await ask(uuid)
+      awaySince = undefined
+      return response
+    } catch (error) {
+      awaySince ??= performance.now()
+      if (!(error instanceof ServerFailure) || performance.now() - awaySince > LONGEST_ABSENCE_MS) throw error
+      return undefined
+    }
+  }
 }
 
 function reasonOf(error: unknown): string {

@@ -158,6 +158,18 @@ test('a text is told with its status, an unreachable server as such', async () =
   await assert.rejects(failing.query(queryZone), /http:\/\/node:8080\/zstack\/v1 cannot be reached/)
 })
 
+test('a server that is away for a moment does not end the wait for a job', async () => {
+  let requests = 0
+  const fetch = async () => {
+    requests += 1
+    if (requests === 1) return Response.json({ location: 'x/api-jobs/1' }, { status: 202 })
+    if (requests < 4) throw new TypeError('fetch failed')
+    return Response.json({ inventory: { name: 'z' } })
+  }
+  const client = createClient({ baseUrl: 'http://node:8080', fetch })
+  assert.equal((await client.call(createZone, { name: 'z' })).inventory.name, 'z')
+})
+
 test('waiting for a job can be given up', async () => {
   const { client } = scripted([202, { location: 'x/api-jobs/1' }], ...Array(50).fill([202, {}]))
   const signal = AbortSignal.timeout(30)

@@ -62,6 +62,11 @@ export interface Client {
   ): Promise<QueryResult<T>>
 }
 
+/** Nobody answers at the address. */
+class Unreachable extends CloudError {
+  override name = 'Unreachable'
+}
+
 interface Connection {
   readonly base: string
   readonly fetch: typeof globalThis.fetch
@@ -79,6 +84,7 @@ interface Exchange {
 const FIRST_POLL_MS = 5
 const LONGEST_POLL_MS = 1_000
 const POLL_GROWTH = 1.5
+const LONGEST_ABSENCE_MS = 30_000
 
 export function createClient(options: ClientOptions): Client {
   const connection: Connection = {
@@ -150,10 +156,18 @@ async function poll(
 ): Promise<Record<string, unknown>> {
   // The node may call itself by an address that cannot be reached from here: only the job's id is taken.
   const jobUuid = String(accepted.location).split('/').at(-1) ?? ''
+  let awaySince: number | undefined
   for (let pauseMs = FIRST_POLL_MS; ; pauseMs = Math.min(pauseMs * POLL_GROWTH, LONGEST_POLL_MS)) {
     await pause(pauseMs, signal)
-    const reply = await exchange(connection, { method: 'GET', path: `/api-jobs/${jobUuid}`, signal })
-    if (reply.status !== 202) return reply.members
+    try {
+      const reply = await exchange(connection, { method: 'GET', path: `/api-jobs/${jobUuid}`, signal })
+      if (reply.status !== 202) return reply.members
+      awaySince = undefined
+    } catch (error) {
+      // A job outlives a restart of the server.
+      awaySince ??= performance.now()
+      if (!(error instanceof Unreachable) || performance.now() - awaySince > LONGEST_ABSENCE_MS) throw error
+    }
   }
 }
 
@@ -203,7 +217,7 @@ async function reach(connection: Connection, path: string, init: RequestInit): P
   } catch (error) {
     init.signal?.throwIfAborted()
     const details = `${connection.base} cannot be reached; check the address and that the management node runs`
-    throw new CloudError(sysErrors.ioError, details, { cause: error })
+    throw new Unreachable(sysErrors.ioError, details, { cause: error })
   }
 }
 

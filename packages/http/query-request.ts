@@ -10,6 +10,8 @@ export function readQueryRequest(pairs: readonly (readonly [string, string])[]):
       throw new HttpFailure(400, `the parameter '${name}' is given ${values.length} times`)
     return values[0]
   }
+  if (pairs.some(([key]) => key === 'filterName'))
+    throw new HttpFailure(400, "the parameter 'filterName' is not supported; use q=__systemTag__~=...")
   const conditions = new Set(pairs.filter(([key]) => key === 'q').map(([, value]) => value))
   const fields = single('fields')
     ?.split(',')

@@ -306,7 +306,14 @@ describe('queries', () => {
   })
 
   test('a condition without operator and a number that is none are 400 texts', async () => {
-    for (const bad of ['q=nonsense', 'limit=x', 'start=-1', 'limit=1&limit=2', 'count=maybe'])
+    for (const bad of [
+      'q=nonsense',
+      'limit=x',
+      'start=-1',
+      'limit=1&limit=2',
+      'count=maybe',
+      'filterName=a:b',
+    ])
       assert.equal((await v1('GET', `/things?${bad}`)).status, 400, bad)
   })
 
