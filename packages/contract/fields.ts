@@ -138,8 +138,13 @@ export function optional<T>(of: Field<T>): Field<T, false> {
   return { ...of, required: false }
 }
 
+/** A field callers may leave out although handlers always get a value. The mark exists in types only. */
+export interface Defaulted {
+  readonly __defaulted?: true
+}
+
 /** May be left out; `value` is used then. */
-export function withDefault<T>(of: Field<T>, value: T): Field<T, true> {
+export function withDefault<T>(of: Field<T>, value: T): Field<T, true> & Defaulted {
   return { ...of, required: true, constraints: { ...of.constraints, default: value } }
 }
 

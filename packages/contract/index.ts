@@ -17,6 +17,7 @@ export {
   bool,
   type Constraints,
   choice,
+  type Defaulted,
   type Field,
   type FieldKind,
   type Infer,

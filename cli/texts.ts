@@ -1,0 +1,136 @@
+/** What the tool itself says, in English and Chinese. The server's words are passed on as they are. */
+const english = {
+  usage: 'usage: zstack-cli [-H HOST] [-p PORT] [-t] [-s] ApiName name=value ...',
+  usageHelp: '       zstack-cli help [ApiName]      what there is; what an API takes',
+  usageInteractive:
+    '       zstack-cli                     without a command: type commands one after another',
+  options: 'Options',
+  optionHost: 'management node, localhost when not given',
+  optionPort: 'its port, 8080 when not given',
+  optionTable: 'show results as a table',
+  optionSecure: 'keep passwords in the command history',
+  optionHelp: 'this help; after an ApiName the help of that API',
+  values: 'Values',
+  valuesList: 'lists: items separated by commas; \\, for a comma inside an item',
+  valuesMap: `maps and lists of objects: JSON, or as Python writes it: "[{'uuid':'...'}]"`,
+  queries: 'Queries',
+  queriesText: 'conditions: field OPERATOR value without spaces, all must hold; quote < and > for the shell',
+  operators:
+    'operators: =  !=  >  <  >=  <=  ?=a,b (in)  !?=a,b (not in)  ~=text (like)  !~=text  =null  !=null',
+  queryOptions:
+    'options: fields=a,b  sortBy=  sortDirection=asc|desc  limit=  start=  count=true  replyWithCount=true',
+  apis: 'APIs',
+  parameters: 'Parameters',
+  noParameters: 'It takes no parameters.',
+  mandatory: 'mandatory',
+  defaultIs: 'default',
+  oneOf: 'one of',
+  from: 'range',
+  atMost: 'at most {0} characters',
+  fields: 'Fields for conditions, sortBy and fields',
+  related: 'Related resources, for conditions such as {0}.name=...',
+  answers: 'Answers with',
+  example: 'Example',
+  unknownApi: "there is no API '{0}'",
+  unknownParameter: "{0} has no parameter '{1}'",
+  didYouMean: "did you mean '{0}'?",
+  seeHelp: 'see: zstack-cli help {0}',
+  notSplit: "'{0}' is not of the form name=value",
+  badOptions: 'the options cannot be read',
+  badPort: "the port must be 1 to 65535, got '{0}'",
+  badLiteral: "the value of '{0}' cannot be read: {1}. Write it like {2}",
+  missing: '{0} needs: {1}',
+  logInFirst:
+    'not logged in. Log in first: zstack-cli LogInByAccount accountName=admin password=YOUR_PASSWORD',
+  unreachable: '{0} cannot be reached ({1}). Is the management node running? Is the address right (-H, -p)?',
+  noContract: 'the server at {0} does not describe its APIs ({1}); it is no management node of this version',
+  offlineHelp: 'the server cannot be reached; this help is from the last time it could be',
+  offlineNoHelp:
+    'the server at {0} cannot be reached, and it never was: the list of APIs comes from the server',
+  badAnswer: 'the server answered with {0}: {1}',
+  causedBy: 'caused by',
+  whatToDo: 'what to do',
+  adviceSession: 'the session is over and was dropped; log in again: zstack-cli LogInByAccount ...',
+  adviceArgument: 'correct the parameters; zstack-cli help {0} shows what they may be',
+  adviceNotFound: 'look for the right uuid with the Query API of that resource',
+  adviceNotReady: 'wait a moment and repeat the command',
+  adviceBusy: 'repeat the command in a moment',
+  adviceInternal: 'this is a fault of the server; its log has the details',
+  rows: '{0} shown',
+  rowsOf: '{0} of {1} shown',
+  running: 'running',
+  welcome: 'Type a command, "help" or "help ApiName"; Tab completes; "quit" or Ctrl-D ends.',
+}
+
+export type TextName = keyof typeof english
+
+const chinese: Record<TextName, string> = {
+  usage: '用法: zstack-cli [-H 主机] [-p 端口] [-t] [-s] API名称 参数=值 ...',
+  usageHelp: '      zstack-cli help [API名称]      列出全部API;显示某个API的参数',
+  usageInteractive: '      zstack-cli                     不带命令: 进入交互模式',
+  options: '选项',
+  optionHost: '管理节点地址,默认localhost',
+  optionPort: '端口,默认8080',
+  optionTable: '以表格显示结果',
+  optionSecure: '在命令历史中保留密码',
+  optionHelp: '显示本帮助;写在API名称之后则显示该API的帮助',
+  values: '参数值',
+  valuesList: '列表: 用逗号分隔;项内的逗号写作 \\,',
+  valuesMap: `字典和对象列表: JSON,或Python写法: "[{'uuid':'...'}]"`,
+  queries: '查询',
+  queriesText: '条件: 字段 运算符 值,中间无空格,须全部满足;< 和 > 需用引号',
+  operators:
+    '运算符: =  !=  >  <  >=  <=  ?=a,b (属于)  !?=a,b (不属于)  ~=文本 (匹配)  !~=文本  =null  !=null',
+  queryOptions:
+    '选项: fields=a,b  sortBy=  sortDirection=asc|desc  limit=  start=  count=true  replyWithCount=true',
+  apis: 'API列表',
+  parameters: '参数',
+  noParameters: '没有参数。',
+  mandatory: '必填',
+  defaultIs: '默认',
+  oneOf: '可选值',
+  from: '范围',
+  atMost: '最多{0}个字符',
+  fields: '可用于条件、sortBy和fields的字段',
+  related: '关联资源,用于 {0}.name=... 这样的条件',
+  answers: '返回',
+  example: '示例',
+  unknownApi: "没有名为'{0}'的API",
+  unknownParameter: "{0}没有参数'{1}'",
+  didYouMean: "是否想输入'{0}'?",
+  seeHelp: '请查看: zstack-cli help {0}',
+  notSplit: "'{0}'的格式不是 参数=值",
+  badOptions: '选项有误',
+  badPort: "端口须为1到65535,而不是'{0}'",
+  badLiteral: "无法解析'{0}'的值: {1}。写法示例: {2}",
+  missing: '{0}缺少参数: {1}',
+  logInFirst: '尚未登录。请先登录: zstack-cli LogInByAccount accountName=admin password=密码',
+  unreachable: '无法连接{0} ({1})。管理节点是否在运行?地址是否正确 (-H, -p)?',
+  noContract: '{0}没有提供API描述 ({1});它不是此版本的管理节点',
+  offlineHelp: '无法连接服务器;以下帮助来自上一次连接',
+  offlineNoHelp: '无法连接{0},且从未连接成功: API列表来自服务器',
+  badAnswer: '服务器返回{0}: {1}',
+  causedBy: '原因',
+  whatToDo: '处理办法',
+  adviceSession: '会话已失效并被清除;请重新登录: zstack-cli LogInByAccount ...',
+  adviceArgument: '请修改参数;zstack-cli help {0} 显示允许的取值',
+  adviceNotFound: '请用该资源的Query API查找正确的uuid',
+  adviceNotReady: '请稍候重试',
+  adviceBusy: '请稍后重试',
+  adviceInternal: '这是服务器的故障;详情见其日志',
+  rows: '显示{0}条',
+  rowsOf: '共{1}条,显示{0}条',
+  running: '执行中',
+  welcome: '输入命令、"help"或"help API名称";Tab键补全;"quit"或Ctrl-D退出。',
+}
+
+/** Says a text in the user's language, its `{0}` replaced. */
+export type Say = (name: TextName, ...values: readonly (string | number)[]) => string
+
+/** English unless LC_ALL, LC_MESSAGES or LANG ask for Chinese. */
+export function createSay(env: Readonly<Record<string, string | undefined>>): Say {
+  const language = env.LC_ALL || env.LC_MESSAGES || env.LANG || ''
+  const texts: Record<TextName, string> = language.toLowerCase().startsWith('zh') ? chinese : english
+  return (name, ...values) =>
+    texts[name].replace(/\{(\d)\}/g, (_all, i: string) => String(values[Number(i)] ?? ''))
+}
