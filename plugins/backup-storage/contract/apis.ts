@@ -20,7 +20,7 @@ export const updateBackupStorage = defineApi({
   path: '/backup-storage/{uuid}/actions',
   summary: 'Change name or description of a backup storage.',
   input: {
-    uuid: ref('BackupStorageVO', 'Uuid of the backup-storage.'),
+    uuid: ref('BackupStorageVO', 'Uuid of the backup storage.'),
     name: optional(text('Name people see.', { max: 255 })),
     description: optional(text('Free text.')),
   },
@@ -36,7 +36,7 @@ export const changeBackupStorageState = defineApi({
   path: '/backup-storage/{uuid}/actions',
   summary: 'Enable or disable a backup storage.',
   input: {
-    uuid: ref('BackupStorageVO', 'Uuid of the backup-storage.'),
+    uuid: ref('BackupStorageVO', 'Uuid of the backup storage.'),
     stateEvent: choice('What to do with the state.', ['enable', 'disable']),
   },
   output: {
@@ -51,7 +51,7 @@ export const reconnectBackupStorage = defineApi({
   path: '/backup-storage/{uuid}/actions',
   summary: 'Connect a backup storage again.',
   input: {
-    uuid: ref('BackupStorageVO', 'Uuid of the backup-storage.'),
+    uuid: ref('BackupStorageVO', 'Uuid of the backup storage.'),
   },
   output: {
     inventory: inventory(backupStorage),
@@ -65,9 +65,9 @@ export const deleteBackupStorage = defineApi({
   path: '/backup-storage/{uuid}',
   summary: 'Remove a backup storage that holds no images.',
   input: {
-    uuid: ref('BackupStorageVO', 'Uuid of the backup-storage.', { successIfMissing: true }),
+    uuid: ref('BackupStorageVO', 'Uuid of the backup storage.', { successIfMissing: true }),
     deleteMode: withDefault(
-      text('Permissive, or Enforcing to go on where checks would refuse.'),
+      text('Permissive, or Enforcing to forget the images that are there; their files stay.'),
       'Permissive',
     ),
   },
@@ -88,12 +88,12 @@ export const getBackupStorageCapacity = defineApi({
   path: '/backup-storage/capacities',
   summary: 'Space of backup storages, in all and free.',
   input: {
-    zoneUuids: optional(refs('ZoneVO', 'Zone uuids.')),
-    backupStorageUuids: optional(refs('BackupStorageVO', 'The backup storages.')),
-    all: optional(bool('All.')),
+    zoneUuids: optional(refs('ZoneVO', 'Only backup storages attached to these zones.')),
+    backupStorageUuids: optional(refs('BackupStorageVO', 'Only these.')),
+    all: optional(bool('Every backup storage, whatever else is given.')),
   },
   output: {
-    totalCapacity: optional(long('Bytes it can hold.')),
-    availableCapacity: optional(long('Bytes not promised to anybody.')),
+    totalCapacity: optional(long('Bytes they can hold.')),
+    availableCapacity: optional(long('Bytes free.')),
   },
 })
