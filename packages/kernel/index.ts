@@ -12,6 +12,7 @@ export {
 export { isUuid, newToken, newUuid } from './ids.ts'
 export { createLogger, type Logger, silentLogger } from './log.ts'
 export { KeyedQueues, Limiter, type QueueEntry } from './queues.ts'
+export { createSecretBox, type SecretBox } from './secret-box.ts'
 export { formatSize, parseSize } from './size.ts'
 export { currentTask, type Task, withTask } from './task.ts'
 export { waitFor } from './wait-for.ts'
