@@ -11,7 +11,6 @@ import {
   reconnectBackupStorage,
   updateBackupStorage,
 } from '../contract/apis.ts'
-import { bytesOf } from '../contract/configs.ts'
 import { backupStorageHook } from '../contract/extensions.ts'
 import { addBackupStorage, imageAddress } from '../contract/messages.ts'
 import { attachBackupStorageToZone, detachBackupStorageFromZone } from '../contract/zone-apis.ts'
@@ -160,10 +159,5 @@ describe('backup storage', () => {
     await env.call(reconnectBackupStorage, { uuid })
     assert.equal(knobs.count('initBackupStorage'), inits + 1)
     assert.equal(await statusOf(uuid), 'Connected')
-  })
-
-  it('reads sizes as people write them', () => {
-    assert.deepEqual(['4096', '2K', '1G', '3T'].map(bytesOf), [4096, 2048, 2 ** 30, 3 * 2 ** 40])
-    assert.throws(() => bytesOf('1 GiB'), /not a size/)
   })
 })

@@ -1,5 +1,4 @@
 import { bool, defineConfig, int, text } from '#contract'
-import { CloudError, sysErrors } from '#kernel'
 
 export const pingInterval = defineConfig({
   category: 'backupStorage',
@@ -30,17 +29,6 @@ export const reservedCapacity = defineConfig({
   name: 'reservedCapacity',
   description:
     'Space of every backup storage that images leave free: a number of bytes, or one followed by K, M, G or T.',
-  field: text('Size.', { max: 24, pattern: /^\d+[KMGT]?$/ }),
+  field: text('Size.', { max: 24, pattern: /^\d{1,12}[KMGT]?$/ }),
   defaultValue: '1G',
 })
-
-/** Bytes in `1G`, `512M` or `4096`. Throws SYS.1007 when it is none of these. */
-export function bytesOf(size: string): number {
-  const [, digits = '', unit = ''] = /^(\d+)([KMGT]?)$/.exec(size) ?? []
-  const bytes = Number(digits) * 1024 ** ' KMGT'.indexOf(unit === '' ? ' ' : unit)
-  if (digits === '' || !Number.isSafeInteger(bytes)) {
-    const details = `'${size}' is not a size; write a number of bytes, or one followed by K, M, G or T, as in 1G`
-    throw new CloudError(sysErrors.invalidArgument, details)
-  }
-  return bytes
-}

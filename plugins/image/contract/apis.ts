@@ -20,7 +20,7 @@ export const addImage = defineApi({
   input: {
     name: text('Name people see.', { max: 255 }),
     description: optional(text('Free text.')),
-    url: text('Where it lies.', { max: 1024 }),
+    url: text('Where to fetch it from, as the image server reaches it: http, https or file.', { max: 1024 }),
     mediaType: optional(
       choice('RootVolumeTemplate, DataVolumeTemplate or ISO.', [
         'RootVolumeTemplate',
@@ -31,7 +31,7 @@ export const addImage = defineApi({
     guestOsType: optional(text('Operating system, for people.', { max: 255 })),
     architecture: optional(choice('CPU architecture.', ['x86_64', 'aarch64', 'mips64el', 'loongarch64'])),
     system: optional(bool('Made by the system for itself.')),
-    format: optional(text('qcow2, raw or iso.')),
+    format: optional(text('qcow2, raw or iso; may be left out for the media type ISO.')),
     platform: optional(
       choice('Linux, Windows or Other; decides the devices.', [
         'Linux',
@@ -41,8 +41,10 @@ export const addImage = defineApi({
         'WindowsVirtio',
       ]),
     ),
-    backupStorageUuids: refs('BackupStorageVO', 'The backup storages.', { notEmpty: true }),
-    type: optional(text('Type.')),
+    backupStorageUuids: refs('BackupStorageVO', 'Where it goes to; one that succeeds is enough.', {
+      notEmpty: true,
+    }),
+    type: optional(text('Ignored; kept for older clients.')),
     virtio: withDefault(bool('The guest has virtio drivers.'), true),
   },
   output: {
@@ -68,7 +70,9 @@ export const updateImage = defineApi({
         'ISO',
       ]),
     ),
-    format: optional(choice('qcow2, raw or iso.', ['raw', 'qcow2', 'iso'])),
+    format: optional(
+      choice('What it is already: the format of a file never changes.', ['raw', 'qcow2', 'iso']),
+    ),
     system: optional(bool('Made by the system for itself.')),
     platform: optional(
       choice('Linux, Windows or Other; decides the devices.', [

@@ -9,7 +9,9 @@ export const deleteImage = defineApi({
   summary: 'Delete an image; it can be recovered until it is expunged.',
   input: {
     uuid: ref('ImageVO', 'Uuid of the image.', { successIfMissing: true }),
-    backupStorageUuids: optional(refs('BackupStorageVO', 'The backup storages.', { notEmpty: true })),
+    backupStorageUuids: optional(
+      refs('BackupStorageVO', 'Only the copies there; all when left out.', { notEmpty: true }),
+    ),
     deleteMode: withDefault(
       text('Permissive, or Enforcing to go on where checks would refuse.'),
       'Permissive',
@@ -25,7 +27,9 @@ export const recoverImage = defineApi({
   summary: 'Take the deletion of an image back.',
   input: {
     imageUuid: ref('ImageVO', 'The image.'),
-    backupStorageUuids: optional(list('The backup storages.', text('The backup storages.'))),
+    backupStorageUuids: optional(
+      list('Only the copies there; all when left out.', text('A backup storage.')),
+    ),
   },
   output: {
     inventory: inventory(image),
@@ -39,8 +43,10 @@ export const expungeImage = defineApi({
   path: '/images/{imageUuid}/actions',
   summary: 'Remove a deleted image for good.',
   input: {
-    uuid: optional(ref('ImageVO', 'Uuid of the image.')),
+    uuid: optional(ref('ImageVO', 'Ignored; kept for older clients.')),
     imageUuid: ref('ImageVO', 'The image.'),
-    backupStorageUuids: optional(refs('BackupStorageVO', 'The backup storages.', { notEmpty: true })),
+    backupStorageUuids: optional(
+      refs('BackupStorageVO', 'Only the copies there; all when left out.', { notEmpty: true }),
+    ),
   },
 })
