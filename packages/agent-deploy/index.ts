@@ -6,4 +6,5 @@ export {
   type RemoveOptions,
   removeAgent,
 } from './deploy.ts'
+export { openAuthority } from './open-authority.ts'
 export { connectSsh, type RemoteResult, type SshSession, type SshTarget } from './ssh.ts'
