@@ -1,5 +1,6 @@
 import {
   bool,
+  choice,
   defineApi,
   defineQuery,
   int,
@@ -13,21 +14,31 @@ import {
 import { backupStorage } from '#plugins/backup-storage/contract/resources.ts'
 import { sftpBackupStorage } from './resources.ts'
 
+/** An address or a name, never something a program could take for an option. */
+const serverName = /^[A-Za-z0-9_:][\w.:-]*$/
+
 export const addSftpBackupStorage = defineApi({
   name: 'AddSftpBackupStorage',
   message: 'org.zstack.storage.backup.sftp.APIAddSftpBackupStorageMsg',
   path: '/backup-storage/sftp',
   summary: 'Add an image server: deploy its agent over SSH, connect.',
   input: {
-    hostname: text('Hostname.', { max: 255, notEmpty: true }),
-    username: text('SSH user.', { max: 255 }),
-    password: secret(text('SSH password; used once, never stored in clear.', { max: 255 })),
+    hostname: text('IP address or name of the server.', {
+      max: 255,
+      notEmpty: true,
+      pattern: serverName,
+    }),
+    username: text('SSH user.', { max: 255, notEmpty: true }),
+    password: secret(text('SSH password; stored encrypted, for reconnects.', { max: 255, noTrim: true })),
     sshPort: withDefault(int('SSH port.', [1, 65535]), 22),
-    url: text('Where it lies.', { notEmpty: true }),
+    url: text('Absolute directory on the server that holds the images.', {
+      max: 1024,
+      pattern: /^\/[\w./-]+$/,
+    }),
     name: text('Name people see.', { max: 255 }),
     description: optional(text('Free text.')),
-    type: optional(text('Type.')),
-    importImages: optional(bool('Import images.')),
+    type: optional(choice('Only this one.', ['SftpBackupStorage'])),
+    importImages: optional(bool('Take over images that lie there already; not possible yet.')),
   },
   output: {
     inventory: inventory(backupStorage),
@@ -43,10 +54,12 @@ export const updateSftpBackupStorage = defineApi({
   summary: 'Change an image server, its SSH account included.',
   input: {
     username: optional(text('SSH user.', { max: 255 })),
-    password: optional(secret(text('SSH password; used once, never stored in clear.', { max: 255 }))),
-    hostname: optional(text('Hostname.', { max: 255 })),
+    password: optional(
+      secret(text('SSH password; stored encrypted, for reconnects.', { max: 255, noTrim: true })),
+    ),
+    hostname: optional(text('IP address or name of the server.', { max: 255, pattern: serverName })),
     sshPort: optional(int('SSH port.', [1, 65535])),
-    uuid: ref('BackupStorageVO', 'Uuid of the sftp.'),
+    uuid: ref('SftpBackupStorageVO', 'Uuid of the backup storage.'),
     name: optional(text('Name people see.', { max: 255 })),
     description: optional(text('Free text.')),
   },
@@ -62,7 +75,7 @@ export const reconnectSftpBackupStorage = defineApi({
   path: '/backup-storage/sftp/{uuid}/actions',
   summary: 'Connect an image server again.',
   input: {
-    uuid: ref('SftpBackupStorageVO', 'Uuid of the sftp.'),
+    uuid: ref('SftpBackupStorageVO', 'Uuid of the backup storage.'),
   },
   output: {
     inventory: inventory(sftpBackupStorage),

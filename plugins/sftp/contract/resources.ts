@@ -4,16 +4,17 @@ import { backupStorage } from '#plugins/backup-storage/contract/resources.ts'
 export const sftpBackupStorage = defineResource({
   name: 'SftpBackupStorage',
   className: 'org.zstack.storage.backup.sftp.SftpBackupStorageInventory',
-  hidden: ['hostKey', 'agentPort', 'agentVersion'],
+  hidden: ['sealedPassword', 'hostKey', 'agentPort', 'agentVersion'],
   parent: { resource: backupStorage, typeColumn: 'type', type: 'SftpBackupStorage' },
   fields: {
-    uuid: text('Uuid of the SftpBackupStorage.', { max: 32 }),
-    hostname: text('Hostname.'),
+    uuid: text('Uuid of the backup storage.', { max: 32 }),
+    hostname: text('Address of the image server.'),
     username: text('SSH user.'),
     sshPort: int('SSH port.'),
-    hostKey: optional(text('Host key.')),
-    agentPort: optional(int('Agent port.')),
-    agentVersion: optional(text('Agent version.')),
+    sealedPassword: text('SSH password, encrypted under the key of the data directory.'),
+    hostKey: optional(text('Fingerprint of the SSH key the server showed first; it must show no other.')),
+    agentPort: optional(int('Port the agent listens on.')),
+    agentVersion: optional(text('Hash of the agent bundle deployed last.')),
   },
 })
 export type SftpBackupStorage = Row<typeof sftpBackupStorage>

@@ -1,0 +1,84 @@
+import type { AgentClient } from '#agent-rpc'
+import { initBackupStorage } from '#agents/backup-storage/contract/index.ts'
+import { findOne, get, update } from '#db'
+import { currentTask, type Disposable, describeError, type SecretBox } from '#kernel'
+import type { PluginContext } from '#plugin-host'
+import type { BackupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
+import { type SftpBackupStorage, sftpBackupStorage } from './contract/resources.ts'
+import type { ServerAccess, Transport } from './transport.ts'
+
+const DEFAULT_AGENT_PORT = 7171
+
+/** Reaches image servers through the agent it deploys over SSH. Clients are kept until the server is connected anew. */
+export type SftpConnector = BackupStorageConnector & Disposable
+
+export function createConnector(
+  ctx: Pick<PluginContext, 'db' | 'log'>,
+  secrets: SecretBox,
+  transport: Transport,
+): SftpConnector {
+  const { db, log } = ctx
+  const clients = new Map<string, Promise<AgentClient>>()
+
+  const drop = async (uuid: string): Promise<void> => {
+    const client = clients.get(uuid)
+    clients.delete(uuid)
+    // One that could not be made has nothing to close.
+    const made = await client?.catch(() => undefined)
+    made?.close()
+  }
+
+  const open = async (uuid: string): Promise<AgentClient> => {
+    const { hostname, agentPort } = await get(db, sftpBackupStorage, uuid)
+    return transport.connect({ uuid, address: hostname, port: agentPort ?? DEFAULT_AGENT_PORT })
+  }
+
+  const client = (uuid: string): Promise<AgentClient> => {
+    const kept = clients.get(uuid)
+    if (kept !== undefined) return kept
+    const opening = open(uuid)
+    clients.set(uuid, opening)
+    // Told to whoever asked; the next one tries again.
+    opening.catch(() => clients.delete(uuid))
+    return opening
+  }
+
+  return {
+    client,
+    agentVersion: () => transport.version(),
+    connect: async ({ uuid, url }, onProgress) => {
+      const row = await get(db, sftpBackupStorage, uuid)
+      const port = row.agentPort ?? DEFAULT_AGENT_PORT
+      const server = { ...accessTo(row, secrets), port }
+      const deployed = await transport.deploy(server, { onProgress, signal: currentTask()?.signal })
+      await db.write((tx) => update(tx, sftpBackupStorage, { uuid }, { ...deployed, agentPort: port }))
+      await drop(uuid)
+      onProgress('preparing the directory')
+      return (await client(uuid)).call(initBackupStorage, { root: url, storageUuid: uuid })
+    },
+    imageAddress: async (uuid) => {
+      const { hostname, agentPort } = await get(db, sftpBackupStorage, uuid)
+      return { address: hostname, port: agentPort ?? DEFAULT_AGENT_PORT }
+    },
+    forget: async (uuid) => {
+      await drop(uuid)
+      const row = await findOne(db, sftpBackupStorage, { uuid })
+      if (row === undefined) return
+      try {
+        await transport.remove(accessTo(row, secrets))
+      } catch (error) {
+        // It may be switched off for good. What is left there answers nobody once its row is gone.
+        const fields = { backupStorageUuid: uuid, hostname: row.hostname, err: describeError(error) }
+        log.warn(fields, 'the agent could not be removed from an image server')
+      }
+    },
+    dispose: async () => {
+      await Promise.all([...clients.keys()].map(drop))
+    },
+  }
+}
+
+function accessTo(row: SftpBackupStorage, secrets: SecretBox): ServerAccess {
+  const { uuid, hostname: address, sshPort, username, hostKey } = row
+  return { uuid, address, sshPort, username, hostKey, password: secrets.open(row.sealedPassword) }
+}

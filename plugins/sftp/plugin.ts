@@ -1,0 +1,30 @@
+import { createSecretBox } from '#kernel'
+import { definePlugin, type Plugin } from '#plugin-host'
+import { backupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
+import { createConnector } from './connector.ts'
+import { querySftpBackupStorage } from './contract/apis.ts'
+import { sftpBackupStorage } from './contract/resources.ts'
+import { handleSftp } from './handlers.ts'
+import { sftpMigrations } from './migrations.ts'
+import { createTransport, type Transport } from './transport.ts'
+
+/** The plugin with another way to reach servers, for tests. */
+export function createSftpPlugin(makeTransport?: () => Transport): Plugin {
+  return definePlugin({
+    name: 'sftp',
+    needs: ['backup-storage', 'tag'],
+    resources: [sftpBackupStorage],
+    migrations: sftpMigrations,
+    async setup(ctx) {
+      const { dataDir } = ctx.node
+      const secrets = await createSecretBox(dataDir)
+      const transport = makeTransport?.() ?? createTransport(dataDir, ctx.log)
+      const connector = ctx.own(createConnector(ctx, secrets, transport))
+      ctx.provide(backupStorageConnector, 'SftpBackupStorage', connector)
+      handleSftp(ctx, secrets, connector)
+      ctx.queries(querySftpBackupStorage)
+    },
+  })
+}
+
+export const sftpPlugin = createSftpPlugin()

@@ -1,0 +1,68 @@
+import { fileURLToPath } from 'node:url'
+import { type AgentBundle, buildBundle, deployAgent, openAuthority, removeAgent } from '#agent-deploy'
+import { type AgentClient, createAgentClient } from '#agent-rpc'
+import type { Logger } from '#kernel'
+
+/** One image server as SSH reaches it. */
+export interface ServerAccess {
+  readonly uuid: string
+  readonly address: string
+  readonly sshPort: number
+  readonly username: string
+  readonly password: string
+  /** Fingerprint the server must show; what it shows is taken when undefined. */
+  readonly hostKey: string | undefined
+}
+
+/** What touches image servers: the only part of this plugin that tests replace. */
+export interface Transport {
+  /** Brings the agent there, or up to date. Repeats are fine. */
+  deploy(
+    server: ServerAccess & { readonly port: number },
+    options: { onProgress: (message: string) => void; signal: AbortSignal | undefined },
+  ): Promise<{ hostKey: string; agentVersion: string }>
+  /** Removes the agent, not the images. */
+  remove(server: ServerAccess): Promise<void>
+  /** A client of the agent that serves `uuid`; it connects when first used. */
+  connect(agent: { uuid: string; address: string; port: number }): Promise<AgentClient>
+  /** Version of the agent this management node deploys. */
+  version(): Promise<string>
+}
+
+const role = 'backup-storage'
+const repositoryRoot = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Over SSH to deploy, over mutual TLS to talk. Nothing is read or made before the first use. */
+export function createTransport(dataDir: string, logger: Logger): Transport {
+  let built: Promise<AgentBundle> | undefined
+  const bundle = () => {
+    built ??= buildBundle(repositoryRoot, role).catch((error: unknown) => {
+      built = undefined
+      throw error
+    })
+    return built
+  }
+  return {
+    deploy: async (server, { onProgress, signal }) => {
+      const [parcel, authority] = await Promise.all([bundle(), openAuthority(dataDir)])
+      const also = signal === undefined ? {} : { signal }
+      const deployment = await deployAgent({
+        ...server,
+        bundle: parcel,
+        authority,
+        onProgress,
+        logger,
+        ...also,
+      })
+      return { hostKey: deployment.hostKey, agentVersion: parcel.hash }
+    },
+    remove: async (server) => {
+      await removeAgent({ ...server, role })
+    },
+    connect: async (agent) => {
+      const authority = await openAuthority(dataDir)
+      return createAgentClient({ ...agent, tls: await authority.issueManagement(), logger })
+    },
+    version: async () => (await bundle()).hash,
+  }
+}
