@@ -8,3 +8,4 @@ export {
 } from './deploy.ts'
 export { openAuthority } from './open-authority.ts'
 export { connectSsh, type RemoteResult, type SshSession, type SshTarget } from './ssh.ts'
+export { type AgentTransport, createAgentTransport, type ServerAccess } from './transport.ts'

@@ -5,7 +5,7 @@ import { currentTask, type Disposable, describeError, type SecretBox } from '#ke
 import type { PluginContext } from '#plugin-host'
 import type { BackupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
 import { type SftpBackupStorage, sftpBackupStorage } from './contract/resources.ts'
-import type { ServerAccess, Transport } from './transport.ts'
+import type { AgentTransport, ServerAccess } from '#agent-deploy'
 
 const DEFAULT_AGENT_PORT = 7171
 
@@ -15,7 +15,7 @@ export type SftpConnector = BackupStorageConnector & Disposable
 export function createConnector(
   ctx: Pick<PluginContext, 'db' | 'log'>,
   secrets: SecretBox,
-  transport: Transport,
+  transport: AgentTransport,
 ): SftpConnector {
   const { db, log } = ctx
   const clients = new Map<string, Promise<AgentClient>>()

@@ -6,10 +6,10 @@ import { querySftpBackupStorage } from './contract/apis.ts'
 import { sftpBackupStorage } from './contract/resources.ts'
 import { handleSftp } from './handlers.ts'
 import { sftpMigrations } from './migrations.ts'
-import { createTransport, type Transport } from './transport.ts'
+import { type AgentTransport, createAgentTransport } from '#agent-deploy'
 
 /** The plugin with another way to reach servers, for tests. */
-export function createSftpPlugin(makeTransport?: () => Transport): Plugin {
+export function createSftpPlugin(makeTransport?: () => AgentTransport): Plugin {
   return definePlugin({
     name: 'sftp',
     needs: ['backup-storage', 'tag'],
@@ -18,7 +18,7 @@ export function createSftpPlugin(makeTransport?: () => Transport): Plugin {
     async setup(ctx) {
       const { dataDir } = ctx.node
       const secrets = await createSecretBox(dataDir)
-      const transport = makeTransport?.() ?? createTransport(dataDir, ctx.log)
+      const transport = makeTransport?.() ?? createAgentTransport('backup-storage', dataDir, ctx.log)
       const connector = ctx.own(createConnector(ctx, secrets, transport))
       ctx.provide(backupStorageConnector, 'SftpBackupStorage', connector)
       handleSftp(ctx, secrets, connector)

@@ -20,7 +20,7 @@ import {
   updateSftpBackupStorage,
 } from '../contract/apis.ts'
 import { createSftpPlugin } from '../plugin.ts'
-import type { ServerAccess, Transport } from '../transport.ts'
+import type { ServerAccess, AgentTransport } from '#agent-deploy'
 
 const access = {
   hostname: '10.9.0.2',
@@ -39,7 +39,7 @@ describe('SFTP backup storage', () => {
   let unreachable: boolean
 
   /** One server that takes one password, and runs whatever agent is deployed. */
-  const transport: Transport = {
+  const transport: AgentTransport = {
     deploy: async (to, { onProgress }) => {
       deployed.push(to)
       onProgress('connecting')

@@ -1,9 +1,11 @@
 import { fileURLToPath } from 'node:url'
-import { type AgentBundle, buildBundle, deployAgent, openAuthority, removeAgent } from '#agent-deploy'
-import { type AgentClient, createAgentClient } from '#agent-rpc'
+import { createAgentClient, type RemoteAgent } from '#agent-rpc'
 import type { Logger } from '#kernel'
+import { type AgentBundle, buildBundle } from './bundle.ts'
+import { deployAgent, removeAgent } from './deploy.ts'
+import { openAuthority } from './open-authority.ts'
 
-/** One image server as SSH reaches it. */
+/** One server that carries an agent, as SSH reaches it. */
 export interface ServerAccess {
   readonly uuid: string
   readonly address: string
@@ -14,26 +16,25 @@ export interface ServerAccess {
   readonly hostKey: string | undefined
 }
 
-/** What touches image servers: the only part of this plugin that tests replace. */
-export interface Transport {
+/** How the agents of one role get to their servers and are talked to: the part that tests replace. */
+export interface AgentTransport {
   /** Brings the agent there, or up to date. Repeats are fine. */
   deploy(
     server: ServerAccess & { readonly port: number },
     options: { onProgress: (message: string) => void; signal: AbortSignal | undefined },
   ): Promise<{ hostKey: string; agentVersion: string }>
-  /** Removes the agent, not the images. */
+  /** Removes the agent, not what it served. */
   remove(server: ServerAccess): Promise<void>
   /** A client of the agent that serves `uuid`; it connects when first used. */
-  connect(agent: { uuid: string; address: string; port: number }): Promise<AgentClient>
+  connect(agent: { uuid: string; address: string; port: number }): Promise<RemoteAgent>
   /** Version of the agent this management node deploys. */
   version(): Promise<string>
 }
 
-const role = 'backup-storage'
 const repositoryRoot = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Over SSH to deploy, over mutual TLS to talk. Nothing is read or made before the first use. */
-export function createTransport(dataDir: string, logger: Logger): Transport {
+export function createAgentTransport(role: string, dataDir: string, logger: Logger): AgentTransport {
   let built: Promise<AgentBundle> | undefined
   const bundle = () => {
     built ??= buildBundle(repositoryRoot, role).catch((error: unknown) => {
