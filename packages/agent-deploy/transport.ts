@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { createAgentClient, type RemoteAgent } from '#agent-rpc'
+import { type AgentConnection, createAgentClient, type RemoteAgent } from '#agent-rpc'
 import type { Logger } from '#kernel'
 import { type AgentBundle, buildBundle } from './bundle.ts'
 import { deployAgent, removeAgent } from './deploy.ts'
@@ -26,7 +26,7 @@ export interface AgentTransport {
   /** Removes the agent, not what it served. */
   remove(server: ServerAccess): Promise<void>
   /** A client of the agent that serves `uuid`; it connects when first used. */
-  connect(agent: { uuid: string; address: string; port: number }): Promise<RemoteAgent>
+  connect(agent: { uuid: string; address: string; port: number }): Promise<AgentConnection & Partial<Pick<RemoteAgent, 'openTunnel'>>>
   /** Version of the agent this management node deploys. */
   version(): Promise<string>
 }

@@ -30,6 +30,7 @@ export {
   type RemoteAgent,
 } from './client.ts'
 export { EVENTS_LOST } from './event-log.ts'
+export { limitCalls } from './limited.ts'
 export { createLocalAgent, type LocalAgent } from './local.ts'
 export type { Peer, PeerRoute, RouteRequest, UpgradeRoute } from './routes.ts'
 export { type AgentHello, type AgentServer, type AgentServerOptions, createAgentServer } from './server.ts'

@@ -17,7 +17,7 @@ export const identityMigrations: readonly Migration[] = [
         },
         primaryKey: ['uuid'],
         unique: [['name']],
-        indexes: [['name']],
+        
       },
       {
         name: 'SessionVO',

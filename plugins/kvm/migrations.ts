@@ -13,7 +13,7 @@ export const kvmMigrations: readonly Migration[] = [
           osDistribution: 'string?',
           osRelease: 'string?',
           osVersion: 'string?',
-          password: 'string?',
+          sealedPassword: 'text',
           hostKey: 'string?',
           agentPort: 'int?',
           acceleration: 'string?',

@@ -4,7 +4,7 @@ import { host } from '#plugins/host/contract/resources.ts'
 export const kvmHost = defineResource({
   name: 'KVMHost',
   className: 'org.zstack.kvm.KVMHostInventory',
-  hidden: ['password', 'hostKey', 'agentPort', 'agentVersion', 'bootId'],
+  hidden: ['sealedPassword', 'hostKey', 'agentPort', 'agentVersion', 'bootId'],
   parent: { resource: host, typeColumn: 'hypervisorType', type: 'KVM' },
   fields: {
     uuid: text('Uuid of the KVMHost.', { max: 32 }),
@@ -13,7 +13,7 @@ export const kvmHost = defineResource({
     osDistribution: optional(text('Os distribution.')),
     osRelease: optional(text('Os release.')),
     osVersion: optional(text('Os version.')),
-    password: optional(secret(text('SSH password; used once, never stored in clear.'))),
+    sealedPassword: secret(text('SSH password, encrypted.')),
     hostKey: optional(text('Host key.')),
     agentPort: optional(int('Agent port.')),
     acceleration: optional(text('Acceleration.')),

@@ -1,0 +1,17 @@
+import { defineConfig, int, text } from '#contract'
+
+export const reservedMemory = defineConfig({
+  category: 'kvm',
+  name: 'reservedMemory',
+  description: 'Memory of a KVM host that VMs never get, as 1G or in bytes.',
+  field: text('Size.', { pattern: /^\d+[KMGT]?$/, max: 20 }),
+  defaultValue: '1G',
+})
+
+export const hostParallelism = defineConfig({
+  category: 'kvm',
+  name: 'host.syncLevel',
+  description: 'Commands a KVM host works on at the same time.',
+  field: int('Commands.', [1, 1000]),
+  defaultValue: 10,
+})

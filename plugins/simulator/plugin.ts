@@ -1,0 +1,22 @@
+import { createSimulatedWorld, type SimulatedWorld } from '#agents/simulator/world.ts'
+import { definePlugin, type Plugin } from '#plugin-host'
+import { backupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
+import { hostConnector } from '#plugins/host/contract/extensions.ts'
+import { primaryStorageDriver } from '#plugins/primary-storage/contract/extensions.ts'
+import { createBackupStorageConnector, createHostConnector } from './connectors.ts'
+import { backupStorageType, handleSimulators, hostType, primaryStorageType } from './handlers.ts'
+
+/** Simulated hosts and storages. Tests and benches pass the world they look into. */
+export function createSimulatorPlugin(world: SimulatedWorld = createSimulatedWorld()): Plugin {
+  return definePlugin({
+    name: 'simulator',
+    needs: ['host', 'local-storage', 'backup-storage', 'tag'],
+    setup(ctx) {
+      ctx.provide(hostConnector, hostType, createHostConnector(ctx, world))
+      ctx.provide(backupStorageConnector, backupStorageType, createBackupStorageConnector(ctx, world))
+      // Simulated hosts have disks like any other: what is simulated is the host, not the way storage is kept.
+      ctx.provide(primaryStorageDriver, primaryStorageType, ctx.driver(primaryStorageDriver, 'LocalStorage'))
+      handleSimulators(ctx)
+    },
+  })
+}
