@@ -45,19 +45,22 @@ export function deleteNetworkWorkflow(ctx: PluginContext, finder: AddressFinder)
     undo: noUndo('it is the last change of rows; nothing that follows can fail for a reason to keep them'),
   })
 
-  const forgetTags = defineStep<{ uuid: string }, void>({
-    name: 'forget-tags',
-    run: ({ uuid }) => ctx.bus.call(removeTags, { resourceUuid: uuid }),
-    undo: noUndo('tags of a network that is gone mean nothing'),
+  const forgetRest = defineStep<{ uuid: string }, void>({
+    name: 'forget-rest',
+    run: async ({ uuid }) => {
+      for (const hook of ctx.hooks(l3Hook)) await hook.deleted?.(uuid)
+      await ctx.bus.call(removeTags, { resourceUuid: uuid })
+    },
+    undo: noUndo('tags and services of a network that is gone mean nothing'),
   })
 
   return defineWorkflow(
     'l3-network.delete',
-    [clearHosts, forgetNetwork, forgetTags],
+    [clearHosts, forgetNetwork, forgetRest],
     async (flow, { uuid }: { uuid: string }) => {
       await flow.step(clearHosts, { uuid })
       await flow.step(forgetNetwork, { uuid })
-      await flow.step(forgetTags, { uuid })
+      await flow.step(forgetRest, { uuid })
     },
     { afterCrash: 'resume' },
   )

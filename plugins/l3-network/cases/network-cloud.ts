@@ -10,7 +10,13 @@ import { cluster } from '#plugins/cluster/contract/resources.ts'
 import { clusterMigrations } from '#plugins/cluster/migrations.ts'
 import { host } from '#plugins/host/contract/resources.ts'
 import { hostMigrations } from '#plugins/host/migrations.ts'
-import { addTags, checkTags, removeTags, systemTagsOf } from '#plugins/tag/contract/messages.ts'
+import {
+  addTags,
+  checkTags,
+  removeSystemTag,
+  removeTags,
+  systemTagsOf,
+} from '#plugins/tag/contract/messages.ts'
 import { vmInstance, vmNic } from '#plugins/vm/contract/resources.ts'
 import { vmMigrations } from '#plugins/vm/migrations.ts'
 import { zone } from '#plugins/zone/contract/resources.ts'
@@ -87,6 +93,12 @@ function tagStub(tags: Map<string, string[]>): Plugin {
         tags.set(resourceUuid, [...(tags.get(resourceUuid) ?? []), ...(systemTags ?? [])])
       })
       ctx.serve(removeTags, async ({ resourceUuid }) => void tags.delete(resourceUuid))
+      ctx.serve(removeSystemTag, async ({ resourceUuid, tag }) => {
+        tags.set(
+          resourceUuid,
+          (tags.get(resourceUuid) ?? []).filter((other) => other !== tag),
+        )
+      })
       ctx.serve(systemTagsOf, async ({ resourceUuid }) => tags.get(resourceUuid) ?? [])
     },
   })
