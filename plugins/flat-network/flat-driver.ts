@@ -1,4 +1,4 @@
-import type { AgentClient, CallInput } from '#agent-rpc'
+import type { CallInput } from '#agent-rpc'
 import {
   addFlatLeases,
   applyFlatNetwork,
@@ -8,8 +8,7 @@ import {
 import { find, get } from '#db'
 import { Limiter } from '#kernel'
 import type { PluginContext } from '#plugin-host'
-import { hostConnector } from '#plugins/host/contract/extensions.ts'
-import { host } from '#plugins/host/contract/resources.ts'
+import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { bridgeOfL3 } from '#plugins/l2-network/contract/messages.ts'
 import { ipRange, l3Network, l3NetworkDns } from '#plugins/l3-network/contract/resources.ts'
 import type { NetworkServiceDriver, ServedNic } from '#plugins/network-service/contract/extensions.ts'
@@ -28,10 +27,7 @@ const PARALLEL_CALLS = 50
  * for each network, under the same address everywhere.
  */
 export function createFlatDriver(ctx: Context): NetworkServiceDriver {
-  const clientOf = async (hostUuid: string): Promise<AgentClient> => {
-    const { hypervisorType } = await get(ctx.db, host, hostUuid)
-    return ctx.driver(hostConnector, hypervisorType).client(hostUuid)
-  }
+  const clientOf = (hostUuid: string) => agentOfHost(ctx, hostUuid)
   return {
     name: 'Flat Network Service Provider',
     description: 'DHCP, metadata and user data from each host, for the VMs that run there',

@@ -12,6 +12,7 @@ export function leaseOf(nic: ServedNic): Lease {
     mac: nic.mac,
     ip: nic.ip,
     isDefault: nic.isDefault,
+    ...(nic.tap === undefined ? {} : { tap: nic.tap }),
     ...(hostname === undefined ? {} : { hostname }),
   }
   if (!nic.services.includes('Userdata')) return lease

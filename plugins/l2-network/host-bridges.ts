@@ -3,7 +3,7 @@ import { createBridge, deleteBridge } from '#agents/kvm-host/contract/network.ts
 import { find, oneOf } from '#db'
 import { CloudError, describeError, type ErrorCode, Limiter, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
-import { hostConnector } from '#plugins/host/contract/extensions.ts'
+import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { type Host, host } from '#plugins/host/contract/resources.ts'
 import { hostStatus } from '#plugins/host/contract/states.ts'
 import { bridgeOf } from './bridge-name.ts'
@@ -75,7 +75,7 @@ async function onEach(
   const failures: Failure[] = []
   const one = async (row: Host) => {
     try {
-      await work(await ctx.driver(hostConnector, row.hypervisorType).client(row.uuid))
+      await work(await agentOfHost(ctx, row.uuid))
     } catch (error) {
       failures.push({ host: row, error })
     }

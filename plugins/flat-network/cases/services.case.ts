@@ -145,7 +145,7 @@ test('NICs become leases, one call for each network, with metadata only where th
   await call(addIpRange, { l3NetworkUuid: plain, ...range })
   await call(attachService, { l3NetworkUuid: plain, networkServices: { Flat: ['DHCP'] } })
   const metadata = { 'public-keys/0/openssh-key': 'ssh-ed25519 AAAA' }
-  const one = await nic(l3, { hostname: 'web', metadata, userData: '#cloud-config' })
+  const one = await nic(l3, { hostname: 'web', tap: 'vnic1.0', metadata, userData: '#cloud-config' })
   const two = await nic(l3)
   const three = await nic(plain, { isDefault: false, metadata, userData: '#cloud-config' })
   await cloud.context.bus.call(applyServices, { hostUuid, nics: [one, two, three] })
@@ -175,6 +175,7 @@ test('NICs become leases, one call for each network, with metadata only where th
     ...metadata,
   })
   assert.equal(served?.leases[0]?.userData, '#cloud-config')
+  assert.equal(served?.leases[0]?.tap, 'vnic1.0')
   const bare = { vmUuid: three.vmUuid, mac: three.mac, ip: three.ip, isDefault: false }
   assert.deepEqual(networks.get(plain)?.leases, [bare])
   await cloud.context.bus.call(removeServices, { hostUuid, nics: [one, three] })

@@ -2,7 +2,7 @@ import type { AgentCall, AgentClient, CallInput } from '#agent-rpc'
 import * as calls from '#agents/kvm-host/contract/network.ts'
 import { CloudError, sysErrors } from '#kernel'
 import { definePlugin, type Plugin } from '#plugin-host'
-import { type HostConnector, hostConnector } from '#plugins/host/contract/extensions.ts'
+import { hostAgents } from '#plugins/host/contract/agent-of-host.ts'
 
 type FlatInput = CallInput<typeof calls.applyFlatNetwork>
 
@@ -16,7 +16,7 @@ export interface FakeHost {
   failing: string | undefined
 }
 
-/** Hosts of the hypervisor type Simulator that know networks and nothing else. */
+/** Hosts that know networks and nothing else. */
 export function fakeHosts(): { readonly plugin: Plugin; host(uuid: string): FakeHost } {
   const hosts = new Map<string, FakeHost>()
   const host = (uuid: string): FakeHost => {
@@ -30,10 +30,9 @@ export function fakeHosts(): { readonly plugin: Plugin; host(uuid: string): Fake
     hosts.set(uuid, known)
     return known
   }
-  const connector: Pick<HostConnector, 'client'> = { client: async (uuid) => clientOf(host(uuid)) }
   const plugin = definePlugin({
     name: 'fake-hosts',
-    setup: (ctx) => ctx.provide(hostConnector, 'Simulator', connector as HostConnector),
+    setup: (ctx) => ctx.provide(hostAgents, 'any', async (uuid) => clientOf(host(uuid))),
   })
   return { plugin, host }
 }

@@ -6,6 +6,8 @@ export interface ServedNic {
   readonly vmUuid: string
   readonly l3NetworkUuid: string
   readonly mac: string
+  /** Its tap on the host's bridge, `vnic7.0`; with it, metadata is answered only through this tap. */
+  readonly tap?: string | undefined
   readonly ip: string
   readonly isDefault: boolean
   readonly hostname: string | undefined
