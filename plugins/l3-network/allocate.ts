@@ -37,6 +37,9 @@ export async function takeAddress(
   finder: AddressFinder,
   request: { l3NetworkUuid: string; taker: Taker; ip?: string | undefined },
 ): Promise<UsedIp> {
+  // Services ask at every start of a VM: what they have is read, and only what they lack costs a commit.
+  const earlier = 'usedFor' in request.taker && (await takenBefore(db, request.l3NetworkUuid, request.taker))
+  if (earlier) return earlier
   for (let conflicts = 0; ; conflicts += 1) {
     try {
       return await db.write((tx) => takeIn(tx, finder, request))
@@ -52,7 +55,7 @@ async function takeIn(
   request: { l3NetworkUuid: string; taker: Taker; ip?: string | undefined },
 ): Promise<UsedIp> {
   const { l3NetworkUuid, taker, ip } = request
-  const earlier = await findOne(tx, usedIp, { l3NetworkUuid, ...taker })
+  const earlier = await takenBefore(tx, l3NetworkUuid, taker)
   if (earlier !== undefined) return earlier
   const network = await get(tx, l3Network, l3NetworkUuid)
   if (network.state !== l3State.enabled && 'vmNicUuid' in taker) {
@@ -79,6 +82,12 @@ async function takeIn(
   }
   await insert(tx, usedIp, row)
   return row
+}
+
+/** Looked up by what tells most: by its network first, a NIC would be searched among all NICs of that network. */
+async function takenBefore(db: Session, l3NetworkUuid: string, taker: Taker): Promise<UsedIp | undefined> {
+  if ('usedFor' in taker) return findOne(db, usedIp, { l3NetworkUuid, ...taker })
+  return (await find(db, usedIp, taker)).find((row) => row.l3NetworkUuid === l3NetworkUuid)
 }
 
 async function anyAddress(

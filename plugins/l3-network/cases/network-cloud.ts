@@ -21,6 +21,7 @@ import { vmInstance, vmNic } from '#plugins/vm/contract/resources.ts'
 import { vmMigrations } from '#plugins/vm/migrations.ts'
 import { zone } from '#plugins/zone/contract/resources.ts'
 import { zoneMigrations } from '#plugins/zone/migrations.ts'
+import type { WorkflowObserver } from '#workflow'
 
 /** A cloud of the plugins under test; of all others there are only the rows, put in by the test. */
 export interface NetworkCloud {
@@ -43,7 +44,11 @@ export function rowsOnly(
   return definePlugin({ name, resources, migrations, setup: () => {} })
 }
 
-export async function startNetworkCloud(t: TestContext, plugins: readonly Plugin[]): Promise<NetworkCloud> {
+export async function startNetworkCloud(
+  t: TestContext,
+  plugins: readonly Plugin[],
+  observe: WorkflowObserver = () => undefined,
+): Promise<NetworkCloud> {
   const dataDir = await mkdtemp(join(tmpdir(), 'zs-networks-'))
   const tags = new Map<string, string[]>()
   const cloud = await createCloud({
@@ -51,6 +56,7 @@ export async function startNetworkCloud(t: TestContext, plugins: readonly Plugin
     db: openSqlite(join(dataDir, 'cloud.db')),
     node: { uuid: newUuid(), address: '127.0.0.1', dataDir, version: 'test' },
     log: silentLogger,
+    observe,
   })
   t.after(async () => {
     await cloud.stop()
