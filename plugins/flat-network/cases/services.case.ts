@@ -10,8 +10,12 @@ import {
   detachL2NetworkFromCluster,
 } from '#plugins/l2-network/contract/cluster-apis.ts'
 import { l2NetworkPlugin } from '#plugins/l2-network/plugin.ts'
-import { fakeHosts } from '#plugins/l3-network/cases/fake-hosts.ts'
 import { type NetworkCloud, startNetworkCloud } from '#plugins/l3-network/cases/network-cloud.ts'
+import {
+  type NetworkView,
+  type SimulatedHosts,
+  simulatedHosts,
+} from '#plugins/l3-network/cases/simulated-hosts.ts'
 import { createL3Network, deleteL3Network } from '#plugins/l3-network/contract/apis.ts'
 import { addDnsToL3Network } from '#plugins/l3-network/contract/dns-apis.ts'
 import { addIpRange, deleteIpRange } from '#plugins/l3-network/contract/ip-range-apis.ts'
@@ -31,6 +35,10 @@ import { vmInstance, vmNic } from '#plugins/vm/contract/resources.ts'
 import { zone } from '#plugins/zone/contract/resources.ts'
 import { flatNetworkPlugin } from '../plugin.ts'
 
+function macsOf(view: NetworkView, l3NetworkUuid: string): string[] | undefined {
+  return view.leases(l3NetworkUuid)?.map((lease) => lease.mac)
+}
+
 type Nic = Omit<ServedNic, 'services'>
 
 interface Setup extends NetworkCloud {
@@ -39,7 +47,7 @@ interface Setup extends NetworkCloud {
   readonly clusterUuid: string
   readonly hostUuid: string
   readonly other: string
-  readonly fake: ReturnType<typeof fakeHosts>
+  readonly sim: SimulatedHosts
   readonly running: Map<string, Nic[]>
   /** A NIC with an address, of a VM on `hostUuid`. */
   nic(l3NetworkUuid?: string, values?: Partial<Nic>): Promise<Nic>
@@ -49,20 +57,13 @@ interface Setup extends NetworkCloud {
 const both = { Flat: ['DHCP', 'Userdata'] }
 
 async function arrange(t: TestContext): Promise<Setup> {
-  const fake = fakeHosts()
+  const sim = simulatedHosts()
   const running = new Map<string, Nic[]>()
   const vms = definePlugin({
     name: 'running-vms',
     setup: (ctx) => ctx.serve(nicsOnHost, async ({ hostUuid }) => running.get(hostUuid) ?? []),
   })
-  const plugins = [
-    fake.plugin,
-    vms,
-    l2NetworkPlugin,
-    l3NetworkPlugin,
-    networkServicePlugin,
-    flatNetworkPlugin,
-  ]
+  const plugins = [sim.plugin, vms, l2NetworkPlugin, l3NetworkPlugin, networkServicePlugin, flatNetworkPlugin]
   const net = await startNetworkCloud(t, plugins)
   const zoneUuid = await net.row(zone, {})
   const clusterUuid = await net.row(cluster, { zoneUuid })
@@ -97,7 +98,7 @@ async function arrange(t: TestContext): Promise<Setup> {
     }
     return (await net.call(addIpRange, params)).uuid
   }
-  return { ...net, l2, l3, clusterUuid, hostUuid, other, fake, running, nic, addRange }
+  return { ...net, l2, l3, clusterUuid, hostUuid, other, sim, running, nic, addRange }
 }
 
 test('the provider is made once and accepted by uuid, type and name; what it cannot do is refused', async (t) => {
@@ -135,7 +136,7 @@ test('the provider is made once and accepted by uuid, type and name; what it can
 })
 
 test('NICs become leases, one call for each network, with metadata only where the network has it', async (t) => {
-  const { call, cloud, l2, l3, hostUuid, fake, nic, addRange, tags } = await arrange(t)
+  const { call, cloud, l2, l3, hostUuid, sim, nic, addRange, tags } = await arrange(t)
   await addRange('10.0.0.10', '10.0.0.20')
   await call(addDnsToL3Network, { l3NetworkUuid: l3, dns: '9.9.9.9' })
   await call(attachService, { l3NetworkUuid: l3, networkServices: both })
@@ -149,24 +150,24 @@ test('NICs become leases, one call for each network, with metadata only where th
   const two = await nic(l3)
   const three = await nic(plain, { isDefault: false, metadata, userData: '#cloud-config' })
   await cloud.context.bus.call(applyServices, { hostUuid, nics: [one, two, three] })
-  const { asked, networks } = fake.host(hostUuid)
-  assert.equal(asked.filter((name) => name === 'flat.add-leases').length, 2)
-  const served = networks.get(l3)
+  const view = sim.host(hostUuid)
+  assert.equal(view.knobs.count('addFlatLeases'), 2)
+  const served = view.leases(l3) ?? []
+  assert.deepEqual(view.config(l3), {
+    l3NetworkUuid: l3,
+    bridge: 'br_eth0',
+    physicalInterface: 'eth0',
+    dhcpServerIp: '10.0.0.10',
+    netmask: '255.255.255.0',
+    gateway: '10.0.0.1',
+    dns: ['9.9.9.9'],
+    domain: 'zs.test',
+  })
   assert.deepEqual(
-    { ...served, leases: served?.leases.map((lease) => lease.hostname) },
-    {
-      l3NetworkUuid: l3,
-      bridge: 'br_eth0',
-      physicalInterface: 'eth0',
-      dhcpServerIp: '10.0.0.10',
-      netmask: '255.255.255.0',
-      gateway: '10.0.0.1',
-      dns: ['9.9.9.9'],
-      domain: 'zs.test',
-      leases: ['web', '10-0-0-12'],
-    },
+    served.map((lease) => lease.hostname),
+    ['web', '10-0-0-12'],
   )
-  assert.deepEqual(served?.leases[0]?.metadata, {
+  assert.deepEqual(served[0]?.metadata, {
     'instance-id': one.vmUuid,
     'local-hostname': 'web',
     hostname: 'web',
@@ -174,36 +175,29 @@ test('NICs become leases, one call for each network, with metadata only where th
     mac: one.mac,
     ...metadata,
   })
-  assert.equal(served?.leases[0]?.userData, '#cloud-config')
-  assert.equal(served?.leases[0]?.tap, 'vnic1.0')
+  assert.equal(served[0]?.userData, '#cloud-config')
+  assert.equal(served[0]?.tap, 'vnic1.0')
   const bare = { vmUuid: three.vmUuid, mac: three.mac, ip: three.ip, isDefault: false }
-  assert.deepEqual(networks.get(plain)?.leases, [bare])
+  assert.deepEqual(view.leases(plain), [bare])
   await cloud.context.bus.call(removeServices, { hostUuid, nics: [one, three] })
-  assert.deepEqual(
-    networks.get(l3)?.leases.map((lease) => lease.mac),
-    [two.mac],
-  )
-  assert.equal(networks.has(plain), false)
+  assert.deepEqual(macsOf(view, l3), [two.mac])
+  assert.equal(view.leases(plain), undefined)
 })
 
 test('a network without services asks nothing of a host', async (t) => {
-  const { cloud, hostUuid, fake, nic, addRange } = await arrange(t)
+  const { cloud, hostUuid, sim, nic, addRange } = await arrange(t)
   await addRange('10.0.0.10', '10.0.0.20')
   await cloud.context.bus.call(applyServices, { hostUuid, nics: [await nic()] })
-  assert.deepEqual(fake.host(hostUuid).asked, ['network.create-bridge'])
+  assert.deepEqual(sim.host(hostUuid).asked(), ['createBridge'])
 })
 
 test('restoring a host sets its networks to exactly what runs there', async (t) => {
-  const { call, cloud, l3, hostUuid, fake, nic, addRange } = await arrange(t)
+  const { call, cloud, l3, hostUuid, sim, nic, addRange } = await arrange(t)
   await addRange('10.0.0.10', '10.0.0.20')
   await call(attachService, { l3NetworkUuid: l3, networkServices: both })
   const [one, two] = [await nic(), await nic()]
   const { bus } = cloud.context
-  const macs = () =>
-    fake
-      .host(hostUuid)
-      .networks.get(l3)
-      ?.leases.map((lease) => lease.mac)
+  const macs = () => macsOf(sim.host(hostUuid), l3)
   await bus.call(applyServices, { hostUuid, nics: [one, two] })
   await bus.call(restoreServices, { hostUuid, nics: [two] })
   assert.deepEqual(macs(), [two.mac])
@@ -212,31 +206,23 @@ test('restoring a host sets its networks to exactly what runs there', async (t) 
 })
 
 test('hosts learn of changed networks, and lose what is detached or deleted', async (t) => {
-  const { call, cloud, l2, l3, clusterUuid, hostUuid, other, fake, nic, addRange, tags } = await arrange(t)
+  const { call, cloud, l2, l3, clusterUuid, hostUuid, other, sim, nic, addRange, tags } = await arrange(t)
   const first = await addRange('10.0.0.10', '10.0.0.20')
   const one = await nic()
   await call(attachService, { l3NetworkUuid: l3, networkServices: both })
-  const { networks, asked } = fake.host(hostUuid)
-  assert.deepEqual(
-    networks.get(l3)?.leases.map((lease) => lease.mac),
-    [one.mac],
-    'a running VM is served at once',
-  )
-  assert.deepEqual(
-    fake.host(other).asked,
-    ['network.create-bridge'],
-    'a host without VMs of it is left alone',
-  )
+  const view = sim.host(hostUuid)
+  assert.deepEqual(macsOf(view, l3), [one.mac], 'a running VM is served at once')
+  assert.deepEqual(sim.host(other).asked(), ['createBridge'], 'a host without VMs of it is left alone')
   await call(addDnsToL3Network, { l3NetworkUuid: l3, dns: '1.1.1.1' })
-  assert.deepEqual(networks.get(l3)?.dns, ['1.1.1.1'])
+  assert.deepEqual(view.config(l3)?.dns, ['1.1.1.1'])
 
-  fake.host(hostUuid).failing = 'flat.delete'
+  view.knobs.failAlways('deleteFlatNetwork', 'made to fail')
   const detach = { l3NetworkUuid: l3, networkServices: both }
   await assert.rejects(call(detachService, detach), { message: /made to fail/ })
-  assert.ok(networks.has(l3))
-  fake.host(hostUuid).failing = undefined
+  assert.ok(view.config(l3))
+  view.knobs.clear()
   assert.deepEqual((await call(detachService, detach)).networkServices, [])
-  assert.equal(networks.has(l3), false)
+  assert.equal(view.config(l3), undefined)
 
   await call(attachService, { l3NetworkUuid: l3, networkServices: both })
   await cloud.context.bus.call(releaseIp, { vmNicUuid: one.nicUuid })
@@ -252,11 +238,11 @@ test('hosts learn of changed networks, and lose what is detached or deleted', as
   )
   const attachment = { l2NetworkUuid: l2, clusterUuid }
   await call(detachL2NetworkFromCluster, attachment)
-  assert.equal(networks.has(l3), false)
-  assert.equal(fake.host(hostUuid).bridges.size, 0)
+  assert.equal(view.config(l3), undefined)
+  assert.deepEqual(view.bridges(), [])
   await call(attachL2NetworkToCluster, attachment)
   await call(deleteL3Network, { uuid: l3 })
-  assert.equal(asked.at(-1), 'flat.delete')
+  assert.equal(view.asked().at(-1), 'deleteFlatNetwork')
   assert.deepEqual(await cloud.context.db.all('SELECT * FROM NetworkServiceL3NetworkRefVO', []), [])
 })
 

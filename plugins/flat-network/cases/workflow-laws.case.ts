@@ -8,8 +8,8 @@ import {
   detachL2NetworkFromCluster,
 } from '#plugins/l2-network/contract/cluster-apis.ts'
 import { l2NetworkPlugin } from '#plugins/l2-network/plugin.ts'
-import { fakeHosts } from '#plugins/l3-network/cases/fake-hosts.ts'
 import { type NetworkCloud, startNetworkCloud } from '#plugins/l3-network/cases/network-cloud.ts'
+import { type SimulatedHosts, simulatedHosts } from '#plugins/l3-network/cases/simulated-hosts.ts'
 import { createL3Network, deleteL3Network } from '#plugins/l3-network/contract/apis.ts'
 import { addIpRange } from '#plugins/l3-network/contract/ip-range-apis.ts'
 import { l3NetworkPlugin } from '#plugins/l3-network/plugin.ts'
@@ -26,14 +26,14 @@ interface Setup extends NetworkCloud {
   readonly hostUuid: string
   readonly attachment: { l2NetworkUuid: string; clusterUuid: string }
   readonly seen: string[]
-  readonly fake: ReturnType<typeof fakeHosts>
+  readonly sim: SimulatedHosts
   /** Makes the step fail right after its effect. */
   failAfter: string | undefined
 }
 
 /** Every step and every undo runs twice. */
 async function arrange(t: TestContext): Promise<Setup> {
-  const fake = fakeHosts()
+  const sim = simulatedHosts()
   const seen: string[] = []
   const state = { failAfter: undefined as string | undefined }
   const observe = async ({ step, phase, workflow }: WorkflowMoment) => {
@@ -42,7 +42,7 @@ async function arrange(t: TestContext): Promise<Setup> {
     if (phase === 'ran' && step === state.failAfter) throw new Error(`injected into ${step}`)
     return 'repeat' as const
   }
-  const plugins = [fake.plugin, l2NetworkPlugin, l3NetworkPlugin, networkServicePlugin, flatNetworkPlugin]
+  const plugins = [sim.plugin, l2NetworkPlugin, l3NetworkPlugin, networkServicePlugin, flatNetworkPlugin]
   const net = await startNetworkCloud(t, plugins, observe)
   const zoneUuid = await net.row(zone, {})
   const clusterUuid = await net.row(cluster, { zoneUuid })
@@ -50,15 +50,15 @@ async function arrange(t: TestContext): Promise<Setup> {
   const l2NetworkUuid = (
     await net.call(createL2NoVlanNetwork, { name: 'l2', zoneUuid, physicalInterface: 'eth0' })
   ).uuid
-  const setup = { ...net, hostUuid, attachment: { l2NetworkUuid, clusterUuid }, seen, fake }
+  const setup = { ...net, hostUuid, attachment: { l2NetworkUuid, clusterUuid }, seen, sim }
   return Object.defineProperty(setup as Setup, 'failAfter', { set: (step) => (state.failAfter = step) })
 }
 
 test('every step may run twice', async (t) => {
-  const { call, attachment, seen, fake, hostUuid, cloud } = await arrange(t)
+  const { call, attachment, seen, sim, hostUuid, cloud } = await arrange(t)
   await call(attachL2NetworkToCluster, attachment)
   await call(detachL2NetworkFromCluster, attachment)
-  assert.equal(fake.host(hostUuid).bridges.size, 0)
+  assert.deepEqual(sim.host(hostUuid).bridges(), [])
   await call(attachL2NetworkToCluster, attachment)
   const l3 = (await call(createL3Network, { name: 'n', l2NetworkUuid: attachment.l2NetworkUuid })).uuid
   const range = { name: 'r', startIp: '10.0.0.2', endIp: '10.0.0.9', netmask: '255.255.255.0' }
@@ -80,7 +80,7 @@ test('attaching that fails at any step leaves nothing, though every undo runs tw
     setup.failAfter = step
     const attach = setup.call(attachL2NetworkToCluster, setup.attachment)
     await assert.rejects(attach, { message: new RegExp(`injected into ${step}`) })
-    assert.equal(setup.fake.host(setup.hostUuid).bridges.size, 0, step)
+    assert.deepEqual(setup.sim.host(setup.hostUuid).bridges(), [], step)
     for (const table of ['L2NetworkClusterRefVO', 'WorkflowVO']) {
       assert.deepEqual(await setup.cloud.context.db.all(`SELECT * FROM ${table}`, []), [], table)
     }
@@ -94,7 +94,7 @@ test('detaching that fails at any step leaves the network attached', async (t) =
     setup.failAfter = step
     const detach = setup.call(detachL2NetworkFromCluster, setup.attachment)
     await assert.rejects(detach, { message: new RegExp(`injected into ${step}`) })
-    assert.deepEqual([...setup.fake.host(setup.hostUuid).bridges], ['br_eth0'], step)
+    assert.deepEqual(setup.sim.host(setup.hostUuid).bridges(), ['br_eth0'], step)
     const refs = await setup.cloud.context.db.all('SELECT * FROM L2NetworkClusterRefVO', [])
     assert.equal(refs.length, 1, step)
   }

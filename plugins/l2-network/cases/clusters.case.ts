@@ -5,8 +5,8 @@ import { clusterHook } from '#plugins/cluster/contract/extensions.ts'
 import { cluster } from '#plugins/cluster/contract/resources.ts'
 import { hostFilter, hostHook, type PlacementSpec } from '#plugins/host/contract/extensions.ts'
 import { host } from '#plugins/host/contract/resources.ts'
-import { fakeHosts } from '#plugins/l3-network/cases/fake-hosts.ts'
 import { type NetworkCloud, startNetworkCloud } from '#plugins/l3-network/cases/network-cloud.ts'
+import { type SimulatedHosts, simulatedHosts } from '#plugins/l3-network/cases/simulated-hosts.ts'
 import { createL3Network, deleteL3Network } from '#plugins/l3-network/contract/apis.ts'
 import { l3NetworkPlugin } from '#plugins/l3-network/plugin.ts'
 import { vmInstance, vmNic } from '#plugins/vm/contract/resources.ts'
@@ -22,14 +22,14 @@ interface Setup extends NetworkCloud {
   readonly clusterUuid: string
   readonly l2: string
   readonly hosts: readonly [string, string]
-  readonly fake: ReturnType<typeof fakeHosts>
+  readonly sim: SimulatedHosts
   readonly attachment: { l2NetworkUuid: string; clusterUuid: string }
   addHost(name: string, status: string): Promise<string>
 }
 
 async function arrange(t: TestContext): Promise<Setup> {
-  const fake = fakeHosts()
-  const net = await startNetworkCloud(t, [fake.plugin, l2NetworkPlugin, l3NetworkPlugin])
+  const sim = simulatedHosts()
+  const net = await startNetworkCloud(t, [sim.plugin, l2NetworkPlugin, l3NetworkPlugin])
   const zoneUuid = await net.row(zone, { name: 'z' })
   const clusterUuid = await net.row(cluster, { name: 'c', zoneUuid })
   const addHost = (name: string, status: string) =>
@@ -43,44 +43,45 @@ async function arrange(t: TestContext): Promise<Setup> {
     clusterUuid,
     l2,
     hosts,
-    fake,
+    sim,
     attachment: { l2NetworkUuid: l2, clusterUuid },
     addHost,
   }
 }
 
 test('attaching makes the bridge on every connected host; one that connects later gets it then', async (t) => {
-  const { call, attachment, clusterUuid, fake, hosts, addHost, cloud } = await arrange(t)
+  const { call, attachment, clusterUuid, sim, hosts, addHost, cloud } = await arrange(t)
   const late = await addHost('late', 'Disconnected')
   const attached = await call(attachL2NetworkToCluster, attachment)
   assert.deepEqual(attached.attachedClusterUuids, [clusterUuid])
-  for (const uuid of hosts) assert.deepEqual([...fake.host(uuid).bridges], ['br_eth0'])
-  assert.deepEqual(fake.host(late).asked, [])
-  const row = await get(cloud.context.db, host, late)
-  for (const hook of cloud.context.hooks(hostHook)) await hook.connected?.(row)
-  assert.deepEqual([...fake.host(late).bridges], ['br_eth0'])
-  await assert.rejects(call(attachL2NetworkToCluster, attachment), { code: 'L2.1000', message: /already/ })
-  fake.host(late).interfaces.clear()
-  const connected = async () => {
+  for (const uuid of hosts) assert.deepEqual(sim.host(uuid).bridges(), ['br_eth0'])
+  assert.deepEqual(sim.host(late).asked(), [])
+  const connected = async (uuid: string) => {
+    const row = await get(cloud.context.db, host, uuid)
     for (const hook of cloud.context.hooks(hostHook)) await hook.connected?.(row)
   }
-  await assert.rejects(connected, { code: 'L2.1000', message: /'late'.*eth0 does not exist/ })
+  await connected(late)
+  assert.deepEqual(sim.host(late).bridges(), ['br_eth0'])
+  await assert.rejects(call(attachL2NetworkToCluster, attachment), { code: 'L2.1000', message: /already/ })
+  const bare = await addHost('bare', 'Connecting')
+  sim.host(bare).unplug()
+  await assert.rejects(connected(bare), { code: 'L2.1000', message: /'bare'.*no interface eth0/ })
 })
 
 test('a host without the interface makes the attachment fail, and no host keeps a bridge', async (t) => {
-  const { call, attachment, fake, hosts, cloud } = await arrange(t)
-  fake.host(hosts[1]).interfaces.clear()
-  const message = /interface eth0 for L2 network 'l2'.*host 'h2'.*: interface eth0 does not exist/
+  const { call, attachment, sim, hosts, cloud } = await arrange(t)
+  sim.host(hosts[1]).unplug()
+  const message = /interface eth0 for L2 network 'l2'.*host 'h2'.*no interface eth0/
   await assert.rejects(call(attachL2NetworkToCluster, attachment), { code: 'L2.1000', message })
-  assert.ok(fake.host(hosts[0]).asked.includes('network.create-bridge'))
-  for (const uuid of hosts) assert.equal(fake.host(uuid).bridges.size, 0)
+  assert.ok(sim.host(hosts[0]).asked().includes('createBridge'))
+  for (const uuid of hosts) assert.deepEqual(sim.host(uuid).bridges(), [])
   for (const table of ['L2NetworkClusterRefVO', 'WorkflowVO', 'WorkflowStepVO']) {
     assert.deepEqual(await cloud.context.db.all(`SELECT * FROM ${table}`, []), [], table)
   }
 })
 
 test('two networks cannot share an interface in a cluster; the first stays', async (t) => {
-  const { call, attachment, zoneUuid, clusterUuid, fake, hosts } = await arrange(t)
+  const { call, attachment, zoneUuid, clusterUuid, sim, hosts } = await arrange(t)
   await call(attachL2NetworkToCluster, attachment)
   const other = (await call(createL2NoVlanNetwork, { name: 'o', zoneUuid, physicalInterface: 'eth0' })).uuid
   const second = { l2NetworkUuid: other, clusterUuid }
@@ -88,11 +89,11 @@ test('two networks cannot share an interface in a cluster; the first stays', asy
     code: 'L2.1000',
     message: /same interface eth0/,
   })
-  assert.deepEqual([...fake.host(hosts[0]).bridges], ['br_eth0'])
+  assert.deepEqual(sim.host(hosts[0]).bridges(), ['br_eth0'])
 })
 
 test('detaching is refused while VMs run there, and taken back when a host refuses', async (t) => {
-  const { call, attachment, clusterUuid, l2, fake, hosts, row, cloud } = await arrange(t)
+  const { call, attachment, clusterUuid, l2, sim, hosts, row, cloud } = await arrange(t)
   await call(attachL2NetworkToCluster, attachment)
   const l3 = (await call(createL3Network, { name: 'n', l2NetworkUuid: l2 })).uuid
   const vm = await row(vmInstance, { name: 'web', clusterUuid, hostUuid: hosts[0], state: 'Running' })
@@ -101,16 +102,16 @@ test('detaching is refused while VMs run there, and taken back when a host refus
     message: /running VMs .*'web'.*stop or migrate/,
   })
   await cloud.context.db.write((tx) => tx.run('UPDATE VmInstanceVO SET hostUuid = NULL', []))
-  fake.host(hosts[1]).failing = 'network.delete-bridge'
-  await assert.rejects(call(detachL2NetworkFromCluster, attachment), { message: /host 'h2'/ })
-  for (const uuid of hosts) assert.deepEqual([...fake.host(uuid).bridges], ['br_eth0'])
-  fake.host(hosts[1]).failing = undefined
+  sim.host(hosts[1]).knobs.failAlways('deleteBridge', 'the bridge is busy')
+  await assert.rejects(call(detachL2NetworkFromCluster, attachment), { message: /host 'h2'.*busy/ })
+  for (const uuid of hosts) assert.deepEqual(sim.host(uuid).bridges(), ['br_eth0'])
+  sim.host(hosts[1]).knobs.clear()
   assert.deepEqual((await call(detachL2NetworkFromCluster, attachment)).attachedClusterUuids, [])
-  for (const uuid of hosts) assert.equal(fake.host(uuid).bridges.size, 0)
+  for (const uuid of hosts) assert.deepEqual(sim.host(uuid).bridges(), [])
 })
 
 test('deleting goes from the top down, and takes bridges along', async (t) => {
-  const { call, attachment, clusterUuid, zoneUuid, l2, fake, hosts, cloud } = await arrange(t)
+  const { call, attachment, clusterUuid, zoneUuid, l2, sim, hosts, cloud } = await arrange(t)
   const before = async () => {
     for (const hook of cloud.context.hooks(clusterHook)) await hook.beforeDelete(clusterUuid)
     for (const hook of cloud.context.hooks(zoneHook)) await hook.beforeDelete(zoneUuid)
@@ -124,7 +125,7 @@ test('deleting goes from the top down, and takes bridges along', async (t) => {
   await assert.rejects(call(deleteL2Network, { uuid: l2 }), { code: 'SYS.1004', message: /L3 networks 'n'/ })
   await call(deleteL3Network, { uuid: l3 })
   await call(deleteL2Network, { uuid: l2 })
-  for (const uuid of hosts) assert.equal(fake.host(uuid).bridges.size, 0)
+  for (const uuid of hosts) assert.deepEqual(sim.host(uuid).bridges(), [])
   await before()
 })
 
