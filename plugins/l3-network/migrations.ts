@@ -75,7 +75,7 @@ export const l3NetworkMigrations: readonly Migration[] = [
         },
         primaryKey: ['uuid'],
         unique: [['l3NetworkUuid', 'ipInLong']],
-        indexes: [['ipRangeUuid'], ['l3NetworkUuid'], ['vmNicUuid']],
+        indexes: [['ipRangeUuid'], ['l3NetworkUuid', 'usedFor'], ['vmNicUuid']],
       },
     ],
   },

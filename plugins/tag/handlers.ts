@@ -2,7 +2,7 @@ import { find, get, remove, update } from '#db'
 import { CloudError, newUuid, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { createSystemTag, createUserTag, deleteTag, updateSystemTag } from './contract/apis.ts'
-import { addTags, checkTags, removeTags, systemTagsOf } from './contract/messages.ts'
+import { addTags, checkTags, removeSystemTag, removeTags, systemTagsOf } from './contract/messages.ts'
 import { systemTag, userTag } from './contract/resources.ts'
 import { checkSystemTags, insertSystemTag, insertTags, insertUserTag, removeTagsOf } from './store.ts'
 
@@ -47,6 +47,9 @@ export function serveTags(ctx: PluginContext): void {
     ctx.db.write((tx) => insertTags(tx, owner, { systemTags, userTags })),
   )
   ctx.serve(removeTags, ({ resourceUuid }) => ctx.db.write((tx) => removeTagsOf(tx, resourceUuid)))
+  ctx.serve(removeSystemTag, async (which) => {
+    await ctx.db.write((tx) => remove(tx, systemTag, which))
+  })
   ctx.serve(systemTagsOf, async ({ resourceUuid }) =>
     (await find(ctx.db, systemTag, { resourceUuid })).map((t) => t.tag),
   )

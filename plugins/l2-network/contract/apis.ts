@@ -12,10 +12,13 @@ export const createL2NoVlanNetwork = defineApi({
     description: optional(text('Free text.')),
     zoneUuid: ref('ZoneVO', 'The zone.'),
     physicalInterface: text('Interface of the hosts that carries it.', { max: 1024 }),
-    type: optional(text('Type.')),
-    vSwitchType: withDefault(choice('V switch type.', ['LinuxBridge', 'OvsDpdk', 'MacVlan']), 'LinuxBridge'),
-    isolated: withDefault(bool('Isolated.'), false),
-    pvlan: optional(text('Pvlan.', { notEmpty: true })),
+    type: optional(text('L2NoVlanNetwork.')),
+    vSwitchType: withDefault(
+      choice('What switches on the hosts; LinuxBridge.', ['LinuxBridge', 'OvsDpdk', 'MacVlan']),
+      'LinuxBridge',
+    ),
+    isolated: withDefault(bool('Whether VMs are kept apart; false.'), false),
+    pvlan: optional(text('Private VLAN; not supported.', { notEmpty: true })),
   },
   output: {
     inventory: inventory(l2Network),

@@ -10,7 +10,7 @@ export const attachL2NetworkToCluster = defineApi({
   input: {
     l2NetworkUuid: ref('L2NetworkVO', 'The L2 network.'),
     clusterUuid: ref('ClusterVO', 'The cluster.'),
-    l2ProviderType: optional(choice('L2 provider type.', ['LinuxBridge'])),
+    l2ProviderType: optional(choice('What switches on the hosts.', ['LinuxBridge'])),
   },
   output: {
     inventory: inventory(l2Network),

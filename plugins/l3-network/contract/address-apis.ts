@@ -23,14 +23,16 @@ export const getFreeIp = defineApi({
   summary: 'Addresses that are free.',
   input: {
     l3NetworkUuid: optional(ref('L3NetworkVO', 'The L3 network.')),
-    ipRangeUuid: optional(ref('IpRangeVO', 'Ip range uuid.')),
-    start: optional(text('Start.')),
+    ipRangeUuid: optional(ref('IpRangeVO', 'Look in this range only.')),
+    start: optional(text('Lowest address to list.')),
     ipRangeType: optional(choice('Ip range type.', ['Normal', 'AddressPool'])),
-    ipVersion: optional(int('Ip version.')),
-    limit: withDefault(int('Limit.'), 100),
+    ipVersion: optional(int('4.')),
+    limit: withDefault(int('How many to list at most.', [1, 10_000]), 100),
   },
   output: {
-    inventories: optional(list('Inventories.', anything('Inventories.'))),
+    inventories: optional(
+      list('Free addresses, lowest first.', anything('ip, netmask, gateway and ipRangeUuid.')),
+    ),
   },
 })
 
@@ -44,12 +46,20 @@ export const checkIpAvailability = defineApi({
   input: {
     l3NetworkUuid: ref('L3NetworkVO', 'The L3 network.'),
     ip: text('IPv4 address.', { max: 255 }),
-    arpCheck: withDefault(bool('Arp check.'), false),
-    ipRangeCheck: withDefault(bool('Ip range check.'), true),
+    arpCheck: withDefault(
+      bool(
+        'Accepted for older clients; what counts is what the cloud gave out, the network itself is not asked.',
+      ),
+      false,
+    ),
+    ipRangeCheck: withDefault(
+      bool('Whether an address outside of every range counts as not available.'),
+      true,
+    ),
   },
   output: {
-    available: optional(bool('Available.')),
-    reason: optional(text('Reason.')),
+    available: optional(bool('True when the address is free.')),
+    reason: optional(text('Why it is not available.')),
   },
 })
 
@@ -61,22 +71,24 @@ export const getIpAddressCapacity = defineApi({
   path: '/ip-capacity',
   summary: 'How many addresses there are and how many are free.',
   input: {
-    zoneUuids: optional(refs('ZoneVO', 'Zone uuids.')),
-    l3NetworkUuids: optional(refs('L3NetworkVO', 'L3 networks, one NIC each.')),
-    ipRangeUuids: optional(refs('IpRangeVO', 'Ip range uuids.')),
-    all: optional(bool('All.')),
+    zoneUuids: optional(refs('ZoneVO', 'Count the L3 networks of these zones.')),
+    l3NetworkUuids: optional(refs('L3NetworkVO', 'Count these L3 networks.')),
+    ipRangeUuids: optional(refs('IpRangeVO', 'Count these ranges.')),
+    all: optional(bool('Count everything; the same as naming nothing.')),
   },
   output: {
-    totalCapacity: optional(long('Bytes it can hold.')),
-    availableCapacity: optional(long('Bytes not promised to anybody.')),
-    usedIpAddressNumber: optional(long('Used ip address number.')),
-    ipv4TotalCapacity: optional(long('Ipv4 total capacity.')),
-    ipv4AvailableCapacity: optional(long('Ipv4 available capacity.')),
-    ipv4UsedIpAddressNumber: optional(long('Ipv4 used ip address number.')),
-    ipv6TotalCapacity: optional(long('Ipv6 total capacity.')),
-    ipv6AvailableCapacity: optional(long('Ipv6 available capacity.')),
-    ipv6UsedIpAddressNumber: optional(long('Ipv6 used ip address number.')),
-    capacityData: optional(list('Capacity data.', anything('Capacity data.'))),
-    resourceType: optional(text('Kind of resource, VmInstanceVO.')),
+    totalCapacity: optional(long('Addresses in the ranges.')),
+    availableCapacity: optional(long('Addresses nobody has.')),
+    usedIpAddressNumber: optional(long('Addresses in use, by VMs and network services.')),
+    ipv4TotalCapacity: optional(long('IPv4 addresses in the ranges.')),
+    ipv4AvailableCapacity: optional(long('IPv4 addresses nobody has.')),
+    ipv4UsedIpAddressNumber: optional(long('IPv4 addresses in use.')),
+    ipv6TotalCapacity: optional(long('IPv6 addresses in the ranges; 0.')),
+    ipv6AvailableCapacity: optional(long('IPv6 addresses nobody has; 0.')),
+    ipv6UsedIpAddressNumber: optional(long('IPv6 addresses in use; 0.')),
+    capacityData: optional(
+      list('The same numbers for each resource asked for.', anything('resourceUuid and its numbers.')),
+    ),
+    resourceType: optional(text('What capacityData counts by: ZoneVO, L3NetworkVO or IpRangeVO.')),
   },
 })

@@ -14,7 +14,7 @@ export const addIpRange = defineApi({
     endIp: text('Last address.'),
     netmask: text('Netmask.'),
     gateway: optional(text('Default gateway.')),
-    ipRangeType: optional(choice('Ip range type.', ['Normal', 'AddressPool'])),
+    ipRangeType: optional(choice('Normal: VMs get addresses from it.', ['Normal', 'AddressPool'])),
   },
   output: {
     inventory: inventory(ipRange),
@@ -32,7 +32,7 @@ export const addIpRangeByNetworkCidr = defineApi({
     l3NetworkUuid: ref('L3NetworkVO', 'The L3 network.'),
     networkCidr: text('Network, as 10.0.0.0/24.'),
     gateway: optional(text('Default gateway.', { max: 64 })),
-    ipRangeType: optional(choice('Ip range type.', ['Normal', 'AddressPool'])),
+    ipRangeType: optional(choice('Normal: VMs get addresses from it.', ['Normal', 'AddressPool'])),
   },
   output: {
     inventory: inventory(ipRange),

@@ -9,7 +9,10 @@ export const attachNetworkServiceToL3Network = defineApi({
   summary: 'Let a provider serve a network: DHCP, user data.',
   input: {
     l3NetworkUuid: ref('L3NetworkVO', 'The L3 network.'),
-    networkServices: map('Network services.', list('Network services.', text('Network services.'))),
+    networkServices: map(
+      'Uuid, type or name of a provider to the services it gives, { Flat: [DHCP, Userdata] }.',
+      list('Services.', text('DHCP, Userdata.')),
+    ),
   },
   output: {
     inventory: inventory(l3Network),
@@ -25,8 +28,10 @@ export const detachNetworkServiceFromL3Network = defineApi({
   summary: 'Take services away from a network.',
   input: {
     l3NetworkUuid: ref('L3NetworkVO', 'The L3 network.'),
-    networkServices: optional(map('Network services.', list('Network services.', text('Network services.')))),
-    service: optional(text('Service.')),
+    networkServices: optional(
+      map('Uuid, type or name of a provider to services.', list('Services.', text('DHCP, Userdata.'))),
+    ),
+    service: optional(text('One service, of any provider.')),
   },
   output: {
     inventory: inventory(l3Network),
@@ -58,6 +63,6 @@ export const getNetworkServiceTypes = defineApi({
   summary: 'Kinds of network services and who provides them.',
   input: {},
   output: {
-    types: optional(map('Types.', anything('Types.'))),
+    types: optional(map('Service to the types of its providers.', anything('Types of providers.'))),
   },
 })

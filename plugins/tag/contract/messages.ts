@@ -16,5 +16,9 @@ export const addTags = defineMessage<
 >('tag.add')
 /** Removes every tag of a resource. */
 export const removeTags = defineMessage<{ resourceUuid: string }, void>('tag.remove')
+/** Removes one system tag of a resource. None is fine. */
+export const removeSystemTag = defineMessage<{ resourceUuid: string; tag: string }, void>(
+  'tag.removeSystemTag',
+)
 /** System tags of a resource. */
 export const systemTagsOf = defineMessage<{ resourceUuid: string }, string[]>('tag.systemTagsOf')

@@ -1,0 +1,2 @@
+/** Type of this provider. */
+export const FLAT = 'Flat'
