@@ -26,7 +26,11 @@ export interface AgentTransport {
   /** Removes the agent, not what it served. */
   remove(server: ServerAccess): Promise<void>
   /** A client of the agent that serves `uuid`; it connects when first used. */
-  connect(agent: { uuid: string; address: string; port: number }): Promise<AgentConnection & Partial<Pick<RemoteAgent, 'openTunnel'>>>
+  connect(agent: {
+    uuid: string
+    address: string
+    port: number
+  }): Promise<AgentConnection & Partial<Pick<RemoteAgent, 'openTunnel'>>>
   /** Version of the agent this management node deploys. */
   version(): Promise<string>
 }

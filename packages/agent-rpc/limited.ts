@@ -9,6 +9,8 @@ export function limitCalls<C extends AgentClient>(client: C, limiter: Limiter): 
   return {
     ...client,
     call: (call, input, options) =>
-      PROMPT.has(call.name) ? client.call(call, input, options) : limiter.run(() => client.call(call, input, options)),
+      PROMPT.has(call.name)
+        ? client.call(call, input, options)
+        : limiter.run(() => client.call(call, input, options)),
   }
 }

@@ -17,7 +17,6 @@ export const identityMigrations: readonly Migration[] = [
         },
         primaryKey: ['uuid'],
         unique: [['name']],
-        
       },
       {
         name: 'SessionVO',

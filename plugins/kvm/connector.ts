@@ -57,7 +57,9 @@ export function createKvmConnector(
       return learn(ctx, uuid, await open(uuid))
     },
     follow: async (uuid, onEvent, onDown) => {
-      const subscription = (await open(uuid)).events(onEvent, undefined, (error) => onDown(describeError(error)))
+      const subscription = (await open(uuid)).events(onEvent, undefined, (error) =>
+        onDown(describeError(error)),
+      )
       return () => void subscription.dispose()
     },
     forget: async (uuid) => {
@@ -69,7 +71,10 @@ export function createKvmConnector(
         await transport.remove(accessTo(row, address, secrets))
       } catch (error) {
         // It may be switched off for good. What is left there answers nobody once its row is gone.
-        ctx.log.warn({ hostUuid: uuid, address, err: describeError(error) }, 'the agent could not be removed from a host')
+        ctx.log.warn(
+          { hostUuid: uuid, address, err: describeError(error) },
+          'the agent could not be removed from a host',
+        )
       }
     },
     dispose: () => {
@@ -81,9 +86,15 @@ export function createKvmConnector(
 async function learn(ctx: PluginContext, uuid: string, client: Client): Promise<HostFacts> {
   const facts = await client.call(hostFacts, {})
   const { acceleration, reason } = await client.call(probeAcceleration, {})
-  if (acceleration === 'tcg') ctx.log.warn({ hostUuid: uuid, reason }, 'a host has no working hardware acceleration; guests are emulated')
+  if (acceleration === 'tcg')
+    ctx.log.warn(
+      { hostUuid: uuid, reason },
+      'a host has no working hardware acceleration; guests are emulated',
+    )
   const { osDistribution, osRelease, osVersion, bootId } = facts
-  await ctx.db.write((tx) => update(tx, kvmHost, { uuid }, { osDistribution, osRelease, osVersion, bootId, acceleration }))
+  await ctx.db.write((tx) =>
+    update(tx, kvmHost, { uuid }, { osDistribution, osRelease, osVersion, bootId, acceleration }),
+  )
   const { cpuNum, cpuSockets, totalMemoryBytes, architecture } = facts
   return { cpuNum, cpuSockets, totalMemoryBytes, architecture }
 }

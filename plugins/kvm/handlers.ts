@@ -19,9 +19,30 @@ export function handleKvmHosts(ctx: PluginContext, secrets: SecretBox): void {
     }
     const uuid = input.resourceUuid ?? newUuid()
     const now = Date.now()
-    const none = { totalCpuCapacity: 0, availableCpuCapacity: 0, totalMemoryCapacity: 0, availableMemoryCapacity: 0, cpuNum: 0 }
-    const fresh = { state: hostState.enabled, status: hostStatus.connecting, createDate: now, lastOpDate: now }
-    const row = { uuid, name, description, managementIp, clusterUuid, zoneUuid, hypervisorType, ...none, ...fresh }
+    const none = {
+      totalCpuCapacity: 0,
+      availableCpuCapacity: 0,
+      totalMemoryCapacity: 0,
+      availableMemoryCapacity: 0,
+      cpuNum: 0,
+    }
+    const fresh = {
+      state: hostState.enabled,
+      status: hostStatus.connecting,
+      createDate: now,
+      lastOpDate: now,
+    }
+    const row = {
+      uuid,
+      name,
+      description,
+      managementIp,
+      clusterUuid,
+      zoneUuid,
+      hypervisorType,
+      ...none,
+      ...fresh,
+    }
     const own = { uuid, username, sshPort, sealedPassword: secrets.seal(password) }
     await createWithTags(ctx, { type: 'HostVO', uuid }, input, () =>
       ctx.bus.call(addHost, { host: row, extension: { inventory: kvmHost.inventory, row: own } }),
@@ -32,7 +53,11 @@ export function handleKvmHosts(ctx: PluginContext, secrets: SecretBox): void {
   ctx.handle(
     updateKVMHost,
     async ({ uuid, name, description, managementIp, username, password, sshPort }) => {
-      const own = given({ username, sshPort, sealedPassword: password === undefined ? undefined : secrets.seal(password) })
+      const own = given({
+        username,
+        sshPort,
+        sealedPassword: password === undefined ? undefined : secrets.seal(password),
+      })
       const common = given({ name, description, managementIp })
       await ctx.db.write(async (tx) => {
         if (Object.keys(own).length > 0) await update(tx, kvmHost, { uuid }, own)

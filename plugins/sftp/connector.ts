@@ -1,3 +1,4 @@
+import type { AgentTransport, ServerAccess } from '#agent-deploy'
 import type { AgentClient } from '#agent-rpc'
 import { initBackupStorage } from '#agents/backup-storage/contract/index.ts'
 import { findOne, get, update } from '#db'
@@ -5,7 +6,6 @@ import { currentTask, type Disposable, describeError, type SecretBox } from '#ke
 import type { PluginContext } from '#plugin-host'
 import type { BackupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
 import { type SftpBackupStorage, sftpBackupStorage } from './contract/resources.ts'
-import type { AgentTransport, ServerAccess } from '#agent-deploy'
 
 const DEFAULT_AGENT_PORT = 7171
 

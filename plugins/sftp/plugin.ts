@@ -1,3 +1,4 @@
+import { type AgentTransport, createAgentTransport } from '#agent-deploy'
 import { createSecretBox } from '#kernel'
 import { definePlugin, type Plugin } from '#plugin-host'
 import { backupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
@@ -6,7 +7,6 @@ import { querySftpBackupStorage } from './contract/apis.ts'
 import { sftpBackupStorage } from './contract/resources.ts'
 import { handleSftp } from './handlers.ts'
 import { sftpMigrations } from './migrations.ts'
-import { type AgentTransport, createAgentTransport } from '#agent-deploy'
 
 /** The plugin with another way to reach servers, for tests. */
 export function createSftpPlugin(makeTransport?: () => AgentTransport): Plugin {

@@ -1,7 +1,10 @@
 import { type AgentClient, createLocalAgent } from '#agent-rpc'
 import { backupStorageCalls, initBackupStorage } from '#agents/backup-storage/contract/index.ts'
 import { kvmHostCalls } from '#agents/kvm-host/contract/index.ts'
-import { createSimulatedBackupStorage, type SimulatedBackupStorage } from '#agents/simulator/backup-storage.ts'
+import {
+  createSimulatedBackupStorage,
+  type SimulatedBackupStorage,
+} from '#agents/simulator/backup-storage.ts'
 import { createSimulatedHost, type SimulatedHost } from '#agents/simulator/kvm-host.ts'
 import type { SimulatedWorld } from '#agents/simulator/world.ts'
 import { findOne, get } from '#db'
@@ -52,16 +55,22 @@ export function createHostConnector(ctx: PluginContext, world: SimulatedWorld): 
 }
 
 /** Backup storages of the simulated world; each has an address of its own made of its uuid. */
-export function createBackupStorageConnector(ctx: PluginContext, world: SimulatedWorld): BackupStorageConnector {
+export function createBackupStorageConnector(
+  ctx: PluginContext,
+  world: SimulatedWorld,
+): BackupStorageConnector {
   const addressOf = (uuid: string) => `bs-${uuid}`
   const simulated = (uuid: string): SimulatedBackupStorage => {
     const address = addressOf(uuid)
-    return world.backupStorages.get(address) ?? createSimulatedBackupStorage({ world, address, port: IMAGE_PORT })
+    return (
+      world.backupStorages.get(address) ?? createSimulatedBackupStorage({ world, address, port: IMAGE_PORT })
+    )
   }
   const client = async (uuid: string) => createLocalAgent(backupStorageCalls, simulated(uuid).handlers)
   return {
     client,
-    connect: async ({ uuid, url }) => (await client(uuid)).call(initBackupStorage, { root: url, storageUuid: uuid }),
+    connect: async ({ uuid, url }) =>
+      (await client(uuid)).call(initBackupStorage, { root: url, storageUuid: uuid }),
     imageAddress: async (uuid) => {
       await get(ctx.db, backupStorage, uuid)
       return { address: addressOf(uuid), port: IMAGE_PORT }

@@ -33,24 +33,63 @@ export function handleSimulators(ctx: PluginContext): void {
       availableMemoryCapacity: memoryCapacity,
       cpuNum,
     }
-    const row = { ...common, name, description, managementIp, clusterUuid, zoneUuid, hypervisorType, ...capacity, status: 'Connecting' }
-    await createWithTags(ctx, { type: 'HostVO', uuid: row.uuid }, input, () => ctx.bus.call(addHost, { host: row }))
+    const row = {
+      ...common,
+      name,
+      description,
+      managementIp,
+      clusterUuid,
+      zoneUuid,
+      hypervisorType,
+      ...capacity,
+      status: 'Connecting',
+    }
+    await createWithTags(ctx, { type: 'HostVO', uuid: row.uuid }, input, () =>
+      ctx.bus.call(addHost, { host: row }),
+    )
     return { inventory: await ctx.query.view(host, row.uuid) }
   })
 
   ctx.handle(addSimulatorPrimaryStorage, async (input) => {
     const { name, description, url, zoneUuid } = input
-    const none = { totalCapacity: 0, availableCapacity: 0, totalPhysicalCapacity: 0, availablePhysicalCapacity: 0 }
-    const row = { ...newRow(input), name, description, url, mountPath: url, zoneUuid, type: primaryStorageType, status: 'Connected', ...none }
-    await createWithTags(ctx, { type: 'PrimaryStorageVO', uuid: row.uuid }, input, () => ctx.bus.call(addPrimaryStorage, row))
+    const none = {
+      totalCapacity: 0,
+      availableCapacity: 0,
+      totalPhysicalCapacity: 0,
+      availablePhysicalCapacity: 0,
+    }
+    const row = {
+      ...newRow(input),
+      name,
+      description,
+      url,
+      mountPath: url,
+      zoneUuid,
+      type: primaryStorageType,
+      status: 'Connected',
+      ...none,
+    }
+    await createWithTags(ctx, { type: 'PrimaryStorageVO', uuid: row.uuid }, input, () =>
+      ctx.bus.call(addPrimaryStorage, row),
+    )
     return { inventory: await ctx.query.view(primaryStorage, row.uuid) }
   })
 
   ctx.handle(addSimulatorBackupStorage, async (input) => {
     const { name, description, url } = input
     const none = { totalCapacity: 0, availableCapacity: 0 }
-    const row = { ...newRow(input), name, description, url, type: backupStorageType, status: 'Connecting', ...none }
-    await createWithTags(ctx, { type: 'BackupStorageVO', uuid: row.uuid }, input, () => ctx.bus.call(addBackupStorage, { storage: row }))
+    const row = {
+      ...newRow(input),
+      name,
+      description,
+      url,
+      type: backupStorageType,
+      status: 'Connecting',
+      ...none,
+    }
+    await createWithTags(ctx, { type: 'BackupStorageVO', uuid: row.uuid }, input, () =>
+      ctx.bus.call(addBackupStorage, { storage: row }),
+    )
     return { inventory: await ctx.query.view(backupStorage, row.uuid) }
   })
 }

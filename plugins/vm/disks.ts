@@ -4,7 +4,7 @@ import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { volume } from '#plugins/volume/contract/resources.ts'
 import { nicsOnHost, plugDisk, unplugDisk } from './contract/messages.ts'
-import { liveStates } from './contract/states.ts'
+import { liveStates, servedStates } from './contract/states.ts'
 import { diskSpec, servedNics } from './spec.ts'
 import { findVm, getVm, vmsIn } from './store.ts'
 

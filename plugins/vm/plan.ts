@@ -42,80 +42,98 @@ export async function planVm(ctx: PluginContext, input: CreateInput, call: ApiCa
   const rootSize = await rootSizeOf(ctx, input, picture)
   const l3s = await networksOf(ctx, input)
   const owner = { accountUuid: call.accountUuid, vmInstanceUuid: uuid }
-  const rootUuid = newUuid()
   const hypervisorType = await hypervisorOf(ctx, input, zoneUuid)
+  const root = rootVolume(input, picture, owner, rootSize)
+  const { clusterUuid, hostUuid, systemTags, userTags } = input
+  const primaryStorageUuid = input.primaryStorageUuidForRootVolume
+  const where = { zoneUuid, clusterUuid, hostUuid, l3NetworkUuids: l3s, primaryStorageUuid }
+  return {
+    vm: {
+      ...vmRow(input, picture, uuid),
+      ...size,
+      zoneUuid,
+      hypervisorType,
+      rootVolumeUuid: root.uuid,
+      defaultL3NetworkUuid: l3s.length === 0 ? undefined : (input.defaultL3NetworkUuid ?? l3s[0]),
+      accountUuid: call.accountUuid,
+    },
+    placement: { vmUuid: uuid, ...size, ...where, rootDiskBytes: rootSize },
+    root,
+    data: (await dataDisks(ctx, input)).map((disk, i) => dataVolume(input.name, disk, owner, i + 1)),
+    nics: plannedNics(l3s, staticIps(systemTags ?? []), uuid, hypervisorType),
+    image: picture.source,
+    primaryStorageUuid,
+    start: input.strategy === 'InstantStart',
+    systemTags,
+    userTags,
+  }
+}
+
+function vmRow(input: CreateInput, picture: Picture, uuid: string) {
   const now = Date.now()
-  const vm = {
+  return {
     uuid,
     name: input.name,
     description: input.description,
-    zoneUuid,
     clusterUuid: input.clusterUuid,
     imageUuid: input.imageUuid,
     instanceOfferingUuid: input.instanceOfferingUuid,
-    rootVolumeUuid: rootUuid,
     platform: input.platform ?? picture.platform,
     architecture: input.architecture ?? picture.architecture,
     guestOsType: input.guestOsType ?? picture.guestOsType,
-    defaultL3NetworkUuid: l3s.length === 0 ? undefined : (input.defaultL3NetworkUuid ?? l3s[0]),
     type: input.type ?? 'UserVm',
-    hypervisorType,
-    ...size,
     state: input.strategy === 'InstantStart' ? vmState.starting : vmState.created,
-    accountUuid: call.accountUuid,
     createDate: now,
     lastOpDate: now,
   }
-  const ips = staticIps(input.systemTags ?? [])
+}
+
+interface Owner {
+  readonly accountUuid: string
+  readonly vmInstanceUuid: string
+}
+
+function rootVolume(input: CreateInput, picture: Picture, owner: Owner, size: number): NewVolume {
   return {
-    vm,
-    placement: {
-      vmUuid: uuid,
-      cpuNum: size.cpuNum,
-      memorySize: size.memorySize,
-      zoneUuid,
-      clusterUuid: input.clusterUuid,
-      hostUuid: input.hostUuid,
-      l3NetworkUuids: l3s,
-      rootDiskBytes: rootSize,
-      primaryStorageUuid: input.primaryStorageUuidForRootVolume,
-    },
-    root: {
-      ...owner,
-      uuid: rootUuid,
-      name: `ROOT-for-${input.name}`,
-      type: 'Root',
-      size: rootSize,
-      deviceId: 0,
-      rootImageUuid: picture.source === undefined ? undefined : input.imageUuid,
-      diskOfferingUuid: input.rootDiskOfferingUuid,
-    },
-    data: (await dataDisks(ctx, input)).map((disk, i) => ({
-      ...owner,
-      ...disk,
-      uuid: newUuid(),
-      name: `DATA-for-${input.name}-${i + 1}`,
-      type: 'Data',
-      deviceId: i + 1,
-    })),
-    nics: l3s.map((l3NetworkUuid, deviceId) => ({
-      nic: {
-        uuid: newUuid(),
-        vmInstanceUuid: uuid,
-        l3NetworkUuid,
-        deviceId,
-        mac: undefined,
-        driverType: 'virtio',
-        hypervisorType,
-      },
-      staticIp: ips.get(l3NetworkUuid),
-    })),
-    image: picture.source,
-    primaryStorageUuid: input.primaryStorageUuidForRootVolume,
-    start: input.strategy === 'InstantStart',
-    systemTags: input.systemTags,
-    userTags: input.userTags,
+    ...owner,
+    uuid: newUuid(),
+    name: `ROOT-for-${input.name}`,
+    type: 'Root',
+    size,
+    deviceId: 0,
+    // A root disk installed from an ISO is built on no image.
+    rootImageUuid: picture.source === undefined ? undefined : input.imageUuid,
+    diskOfferingUuid: input.rootDiskOfferingUuid,
   }
+}
+
+function dataVolume(
+  vmName: string,
+  disk: { readonly size: number; readonly diskOfferingUuid?: string },
+  owner: Owner,
+  deviceId: number,
+): NewVolume {
+  return {
+    ...owner,
+    ...disk,
+    uuid: newUuid(),
+    name: `DATA-for-${vmName}-${deviceId}`,
+    type: 'Data',
+    deviceId,
+  }
+}
+
+function plannedNics(
+  l3s: readonly string[],
+  ips: ReadonlyMap<string, string>,
+  vmInstanceUuid: string,
+  hypervisorType: string,
+): CreatePlan['nics'] {
+  const common = { vmInstanceUuid, mac: undefined, driverType: 'virtio', hypervisorType }
+  return l3s.map((l3NetworkUuid, deviceId) => ({
+    nic: { ...common, uuid: newUuid(), l3NetworkUuid, deviceId },
+    staticIp: ips.get(l3NetworkUuid),
+  }))
 }
 
 async function sizing(

@@ -103,6 +103,7 @@ export async function servedNics(ctx: PluginContext, vmUuid: string): Promise<Un
     l3NetworkUuid: nic.l3NetworkUuid ?? '',
     mac: nic.mac,
     ip: nic.ip ?? '',
+    tap: nic.internalName,
     isDefault: nic.l3NetworkUuid === vm.defaultL3NetworkUuid,
     hostname,
     metadata: sshkey === undefined ? {} : { 'public-keys/0/openssh-key': sshkey },

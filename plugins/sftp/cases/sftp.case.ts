@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import type { AgentTransport, ServerAccess } from '#agent-deploy'
 import { createLocalAgent } from '#agent-rpc'
 import { backupStorageCalls } from '#agents/backup-storage/contract/index.ts'
 import {
@@ -20,7 +21,6 @@ import {
   updateSftpBackupStorage,
 } from '../contract/apis.ts'
 import { createSftpPlugin } from '../plugin.ts'
-import type { ServerAccess, AgentTransport } from '#agent-deploy'
 
 const access = {
   hostname: '10.9.0.2',

@@ -20,6 +20,17 @@ export const vmState = {
 /** States in which the VM's domain exists on its host. */
 export const liveStates: readonly string[] = [vmState.running, vmState.paused]
 
+/** States in which the host serves the VM's NICs. */
+export const servedStates: readonly string[] = [
+  vmState.starting,
+  vmState.running,
+  vmState.rebooting,
+  vmState.pausing,
+  vmState.paused,
+  vmState.resuming,
+  vmState.migrating,
+]
+
 /** A condition on the state of a VM with the states that satisfy it: handlers check it, forms show it. */
 export interface StatePredicate {
   (vm: { readonly state: string }): boolean

@@ -27,12 +27,15 @@ export const servicesStep = (ctx: PluginContext) =>
   defineStep<OnHost, void>({
     name: 'apply-services',
     run: async ({ vmUuid, hostUuid }) => {
+      // From here on the host counts the VM as its own, so that a restore of its services does not leave it out.
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { hostUuid }))
       const nics = await servedNics(ctx, vmUuid)
       if (nics.length > 0) await ctx.bus.call(applyServices, { hostUuid, nics })
     },
     undo: async ({ vmUuid, hostUuid }) => {
       const nics = await servedNics(ctx, vmUuid)
       if (nics.length > 0) await ctx.bus.call(removeServices, { hostUuid, nics })
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { hostUuid: undefined }))
     },
   })
 

@@ -1,0 +1,3 @@
+export { waitFor } from '#kernel'
+export { createTestCloud, type TestCloud, type TestCloudOptions } from './cloud.ts'
+export { buildDataCenter, type DataCenter, type DataCenterSize } from './data-center.ts'
