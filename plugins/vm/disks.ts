@@ -23,7 +23,7 @@ export function serveVms(ctx: PluginContext): void {
   })
   ctx.serve(nicsOnHost, async ({ hostUuid }) => {
     const nics = []
-    for (const { uuid } of await vmsIn(ctx.db, hostUuid, liveStates))
+    for (const { uuid } of await vmsIn(ctx.db, hostUuid, servedStates))
       nics.push(...(await servedNics(ctx, uuid)))
     return nics
   })

@@ -53,7 +53,7 @@ async function reconcileHost(ctx: PluginContext, host: Host): Promise<void> {
       ctx.log.warn({ hostUuid: host.uuid, vmUuid, state }, 'a host runs a domain this cloud does not know')
   }
   const nics = []
-  for (const { uuid } of await vmsIn(ctx.db, host.uuid, liveStates))
+  for (const { uuid } of await vmsIn(ctx.db, host.uuid, servedStates))
     nics.push(...(await servedNics(ctx, uuid)))
   await ctx.bus.call(restoreServices, { hostUuid: host.uuid, nics })
 }
