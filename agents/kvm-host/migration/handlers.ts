@@ -121,18 +121,34 @@ async function migrateThroughTunnels(
     const downtimeMs = await migrateDomain(deps.vm, vmUuid, call, context)
     return downtimeMs === undefined ? {} : { downtimeMs }
   } catch (cause) {
-    const tunnelError = outgoing.tunnelError()
-    if (tunnelError === undefined) throw cause
-    const where = `${destination.address}:${destination.port}`
-    throw new CloudError(
-      sysErrors.ioError,
-      `cannot migrate VM ${vmUuid}: the tunnel to the agent at ${where} failed; the VM runs on here`,
-      { cause: tunnelError },
-    )
+    throw explainFailure(input, context.signal, outgoing.tunnelError(), cause)
   } finally {
     state.outgoing.delete(migrationUuid)
     await outgoing.close()
   }
+}
+
+/** Why a migration failed, as seen from above: somebody gave up, a tunnel broke, or what libvirt said. */
+function explainFailure(
+  input: MigrateInput,
+  signal: AbortSignal,
+  tunnelError: unknown,
+  cause: unknown,
+): unknown {
+  const { vmUuid, destination } = input
+  if (signal.aborted)
+    return new CloudError(
+      sysErrors.cancelled,
+      `the migration of VM ${vmUuid} was cancelled; the VM runs on here`,
+      { cause },
+    )
+  if (tunnelError === undefined) return cause
+  const where = `${destination.address}:${destination.port}`
+  return new CloudError(
+    sysErrors.ioError,
+    `cannot migrate VM ${vmUuid}: the tunnel to the agent at ${where} failed; the VM runs on here`,
+    { cause: tunnelError },
+  )
 }
 
 async function clean(
