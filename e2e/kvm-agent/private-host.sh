@@ -31,6 +31,13 @@ ip link set lo up
 ip link add br_eth1 type bridge forward_delay 0
 ip link set br_eth1 up
 ip link add eth1 type veth peer name eth1-far
+# The end of standard input is the end of the test, however it came: nothing may stay behind.
+exec 3<&0
+{
+  cat <&3 > /dev/null
+  touch /run/over
+  kill -9 -1
+} &
 # The daemon is started again when it ends, as a service manager does it.
 while :; do
   /usr/sbin/libvirtd >>/var/log/libvirtd.out 2>&1 &
@@ -39,6 +46,7 @@ while :; do
   [ -n "${told:-}" ] || echo ready
   told=1
   wait $daemon || true
+  [ ! -e /run/over ] || exit 0
   # Left by the test to keep libvirt away for a while.
-  while [ -e /run/no-libvirtd ]; do sleep 0.1; done
+  while [ -e /run/no-libvirtd ] && [ ! -e /run/over ]; do sleep 0.1; done
 done

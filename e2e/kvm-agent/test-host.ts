@@ -36,7 +36,7 @@ export async function startTestHost(name: string, shared: string): Promise<TestH
   const directory = join(shared, name)
   mkdirSync(directory, { recursive: true })
   const script = join(import.meta.dirname, 'private-host.sh')
-  const supervisor = spawn(script, [directory, name], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const supervisor = spawn(script, [directory, name], { stdio: ['pipe', 'pipe', 'inherit'] })
   await once(createInterface({ input: supervisor.stdout }), 'line')
   const init = await waitFor('the first process of the host', () => childOf(supervisor.pid as number))
   const enter = ['-t', init, '-m', '-n', '-u', '-i', '-p']
