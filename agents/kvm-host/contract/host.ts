@@ -62,7 +62,12 @@ export const listVms = defineAgentCall({
   name: 'host.list-vms',
   summary: 'Every domain of this host with its state; the management compares it with what it believes.',
   input: {},
-  output: { vms: list('Domains that run, are paused or have crashed.', vmState) },
+  output: {
+    vms: list('Domains that run, are paused or have crashed.', vmState),
+    unknown: optional(
+      list('Running domains that are not ours; never touched, but people should know.', text('Name.')),
+    ),
+  },
 })
 
 export const hostCapacity = defineAgentCall({

@@ -151,7 +151,9 @@ export const consoleInfo = defineAgentCall({
   summary:
     "Where the VM's VNC listens on this host (a unix socket), and opens it to the management for one connection.",
   input: target,
-  output: { socketPath: text("Path of the socket; reached through the agent's own connection.") },
+  output: {
+    socketPath: text("Path of the socket; reached through the agent's upgrade route `/console/<vmUuid>`."),
+  },
 })
 
 export const prepareMigration = defineAgentCall({
@@ -168,7 +170,7 @@ export const migrateVm = defineAgentCall({
   timeoutMs: 3 * 3600_000,
   input: {
     ...target,
-    migrationUuid: text('Uuid of this migration.'),
+    migrationUuid: text('Uuid of this migration.', { pattern: /^[0-9a-f]{32}$/ }),
     destination: struct('MigrationTarget', 'Agent of the destination.', {
       address: text('Address.'),
       port: int('Port.'),
@@ -186,7 +188,7 @@ export const cleanMigration = defineAgentCall({
     'On either side: closes the sockets of a migration and, on the destination, removes a half-arrived domain.',
   input: {
     ...target,
-    migrationUuid: text('Uuid of this migration.'),
+    migrationUuid: text('Uuid of this migration.', { pattern: /^[0-9a-f]{32}$/ }),
     destroyIncoming: bool('Remove an incoming, not yet running domain.'),
   },
   output: {},
