@@ -1,0 +1,23 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openSqlite } from '#db'
+import { describeContract } from '#http'
+import { newUuid, silentLogger } from '#kernel'
+import { createCloud } from '#plugin-host'
+import { allPlugins } from './plugins.ts'
+import { version } from './version.ts'
+
+/** Prints every API, inventory and configuration the loaded plugins declare, as JSON. */
+const dataDir = await mkdtemp(join(tmpdir(), 'zstack-contract-'))
+try {
+  const node = { uuid: newUuid(), address: 'localhost', dataDir, version }
+  const db = openSqlite(join(dataDir, 'zstack.db'))
+  const cloud = await createCloud({ plugins: allPlugins(), db, node, log: silentLogger })
+  const { query, config } = cloud.context
+  const described = describeContract(cloud.dispatcher.apis, { resources: query.registry.all, configs: config.definitions() })
+  await cloud.stop()
+  process.stdout.write(`${JSON.stringify(described, undefined, process.stdout.isTTY ? 2 : undefined)}\n`)
+} finally {
+  await rm(dataDir, { recursive: true, force: true })
+}

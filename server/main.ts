@@ -1,0 +1,66 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { openSqlite } from '#db'
+import { createHttpServer } from '#http'
+import { createLogger, describeError, newUuid, Scope } from '#kernel'
+import { createCloud, type NodeInfo } from '#plugin-host'
+import { readConfig, type ServerConfig, usage } from './config.ts'
+import { allPlugins } from './plugins.ts'
+import { version } from './version.ts'
+
+const log = createLogger({ name: 'management', fd: 1 })
+
+/** One management process: database, plugins, HTTP doors. Ends on SIGTERM or SIGINT when what it serves is closed. */
+async function serve(config: ServerConfig): Promise<void> {
+  const scope = new Scope()
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+  const node = await nodeInfo(config)
+  const db = openSqlite(join(config.dataDir, 'zstack.db'))
+  const cloud = await createCloud({ plugins: allPlugins(), db, node, log })
+  scope.onDispose(() => cloud.stop())
+  const { config: configs, query } = cloud.context
+  const common = { log, resources: query.registry.all, configs: configs.definitions(), version, advertisedAddress: config.address }
+  const doors = { dispatcher: cloud.dispatcher, jobs: cloud.jobs }
+  const api = scope.add(createHttpServer({ ...common, ...doors }))
+  const { port } = await api.listen(config.api)
+  log.info({ port, node: node.uuid }, 'the API listens')
+  if (config.ui !== undefined) {
+    const ui = scope.add(createHttpServer({ ...common, ...doors }))
+    log.info(await ui.listen(config.ui), 'the UI listens')
+  }
+  await cloud.start()
+  log.info({ node: node.uuid, version }, 'the management node is ready')
+  const stop = (signal: string) => {
+    log.info({ signal }, 'stopping')
+    scope.dispose().then(
+      () => process.exit(0),
+      (error) => fail('the management node did not stop in order', error),
+    )
+  }
+  process.once('SIGTERM', stop)
+  process.once('SIGINT', stop)
+}
+
+/** A node keeps its uuid over restarts: what it left unfinished is its own to finish. */
+async function nodeInfo(config: ServerConfig): Promise<NodeInfo> {
+  const file = join(config.dataDir, 'node.uuid')
+  const uuid = await readFile(file, 'utf8').catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    const fresh = newUuid()
+    await writeFile(file, fresh, { flush: true })
+    return fresh
+  })
+  return { uuid: uuid.trim(), address: config.address, dataDir: config.dataDir, version }
+}
+
+function fail(what: string, error: unknown): never {
+  process.stderr.write(`zstack: ${what}: ${describeError(error)}\n`)
+  process.exit(1)
+}
+
+try {
+  await serve(readConfig(process.argv.slice(2)))
+} catch (error) {
+  process.stderr.write(`usage: ${usage}\n`)
+  fail('the management node could not start', error)
+}
