@@ -88,6 +88,7 @@ ExecStart=${node} ${mainPath(role)} run ${home}
 Restart=always
 RestartSec=1
 KillMode=process
+Environment=UV_THREADPOOL_SIZE=16
 OOMScoreAdjust=-900
 StandardOutput=append:${home}/agent.log
 StandardError=append:${home}/agent.log

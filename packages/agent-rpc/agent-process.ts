@@ -157,7 +157,9 @@ async function stopRunning(home: string): Promise<void> {
 function startDetached(home: string): void {
   const log = openSync(join(home, agentFiles.log), 'a', 0o600)
   const argv = [process.argv[1] ?? '', 'run', home]
-  const child = spawn(process.execPath, argv, { detached: true, stdio: ['ignore', log, log], cwd: '/' })
+  // Calls into libvirt wait in threads; with Node's four, short ones would queue behind a migration.
+  const env = { ...process.env, UV_THREADPOOL_SIZE: '16' }
+  const child = spawn(process.execPath, argv, { detached: true, stdio: ['ignore', log, log], cwd: '/', env })
   // At once, so that a second start finds this one even before it listens.
   if (child.pid !== undefined) writeFileSync(join(home, agentFiles.pid), `${child.pid}\n`)
   child.unref()

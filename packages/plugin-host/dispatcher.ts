@@ -155,7 +155,7 @@ async function prepare(deps: DispatcherDeps, request: ApiRequest): Promise<Prepa
   if (registration === undefined)
     throw new CloudError(sysErrors.unknownMessage, `no loaded plugin serves the API ${api.name}`)
   const reason = deps.notReady()
-  if (reason !== undefined && api.name !== 'IsReadyToGo') throw new CloudError(sysErrors.notReady, reason)
+  if (reason !== undefined) throw new CloudError(sysErrors.notReady, reason)
   const accountUuid = api.needSession ? (await deps.authenticate(request.sessionUuid)).accountUuid : ''
   const input = checkedInput(api, request.params)
   return { registration, input, accountUuid, nothingToDo: await refersToNothing(deps, api, input) }

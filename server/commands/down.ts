@@ -1,0 +1,15 @@
+import { createLab } from '#lab/lab.ts'
+import { instanceOf, stopManagement } from '../instance.ts'
+import { step } from '../progress.ts'
+import { labName } from './up.ts'
+
+/** `./zstack down`: stops everything; disks and the database stay for the next `up`. */
+export async function down(): Promise<void> {
+  for (const mode of ['cloud', 'simulator'] as const) await step(`stop the management node (${mode})`, () => stopManagement(instanceOf(mode)))
+  if (process.getuid?.() !== 0) return
+  const lab = createLab({ name: labName })
+  const { hosts } = await lab.status()
+  for (const { name, state } of hosts) {
+    if (state !== 'off') await step(`switch off ${name}`, () => lab.host(name).crash())
+  }
+}
