@@ -31,7 +31,8 @@ export function readConfig(argv: readonly string[]): ServerConfig {
     return parsed ?? { port: 0 }
   }
   const dataDir = values['data-dir']
-  if (dataDir === undefined) problems.push('--data-dir is missing: the directory of the database and the keys')
+  if (dataDir === undefined)
+    problems.push('--data-dir is missing: the directory of the database and the keys')
   const api = target('api', values.api)
   const ui = values.ui === undefined ? undefined : target('ui', values.ui)
   if (problems.length > 0) throw new Error(problems.join('\n'))

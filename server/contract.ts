@@ -15,7 +15,10 @@ try {
   const db = openSqlite(join(dataDir, 'zstack.db'))
   const cloud = await createCloud({ plugins: allPlugins(), db, node, log: silentLogger })
   const { query, config } = cloud.context
-  const described = describeContract(cloud.dispatcher.apis, { resources: query.registry.all, configs: config.definitions() })
+  const described = describeContract(cloud.dispatcher.apis, {
+    resources: query.registry.all,
+    configs: config.definitions(),
+  })
   await cloud.stop()
   process.stdout.write(`${JSON.stringify(described, undefined, process.stdout.isTTY ? 2 : undefined)}\n`)
 } finally {

@@ -46,9 +46,22 @@ export async function startManagement(instance: Instance, prefix: readonly strin
   const api = await listenLocally(apiPort)
   const ui = await listenLocally(uiPort)
   const main = join(repositoryRoot, 'server', 'main.ts')
-  const flags = ['--data-dir', join(instance.directory, 'data'), '--api', 'fd:3', '--ui', 'fd:4', '--address', '127.0.0.1']
+  const flags = [
+    '--data-dir',
+    join(instance.directory, 'data'),
+    '--api',
+    'fd:3',
+    '--ui',
+    'fd:4',
+    '--address',
+    '127.0.0.1',
+  ]
   const [command = '', ...args] = [...prefix, process.execPath, main, ...flags]
-  const child = spawn(command, args, { detached: true, stdio: ['ignore', log, log, fdOf(api), fdOf(ui)], cwd: repositoryRoot })
+  const child = spawn(command, args, {
+    detached: true,
+    stdio: ['ignore', log, log, fdOf(api), fdOf(ui)],
+    cwd: repositoryRoot,
+  })
   const pid = await new Promise<number>((resolve, reject) => {
     child.once('error', reject)
     child.once('spawn', () => resolve(child.pid ?? 0))
@@ -72,7 +85,9 @@ async function waitForReady(instance: Instance, exitCode: () => number | null): 
     { timeoutMs: 60_000, intervalMs: 50 },
   ).then((outcome) => {
     if (outcome === 'ended') {
-      throw new Error(`the management process ended with code ${exitCode()}; its last words are in ${instance.logFile}`)
+      throw new Error(
+        `the management process ended with code ${exitCode()}; its last words are in ${instance.logFile}`,
+      )
     }
   })
 }
@@ -83,7 +98,9 @@ export async function stopManagement(instance: Instance): Promise<boolean> {
   if (pid === undefined) return false
   process.kill(pid, 'SIGTERM')
   try {
-    await waitFor('the management process to end', () => runningPid(instance) === undefined, { timeoutMs: 20_000 })
+    await waitFor('the management process to end', () => runningPid(instance) === undefined, {
+      timeoutMs: 20_000,
+    })
   } catch {
     // What it leaves unfinished is finished or taken back at the next start.
     process.kill(pid, 'SIGKILL')
@@ -108,7 +125,10 @@ function listenLocally(port: number): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const taken = error.code === 'EADDRINUSE' ? `port ${port} of 127.0.0.1 is taken by another program` : describeError(error)
+      const taken =
+        error.code === 'EADDRINUSE'
+          ? `port ${port} of 127.0.0.1 is taken by another program`
+          : describeError(error)
       reject(new Error(`${taken}; free it, or choose others with ZSTACK_API_PORT and ZSTACK_UI_PORT`))
     })
     server.listen(port, '127.0.0.1', () => resolve(server))

@@ -5,7 +5,13 @@ import { logs } from './commands/logs.ts'
 import { status } from './commands/status.ts'
 import { up } from './commands/up.ts'
 
-const verbs: Readonly<Record<string, (argv: readonly string[]) => Promise<void>>> = { up, down, destroy, status, logs }
+const verbs: Readonly<Record<string, (argv: readonly string[]) => Promise<void>>> = {
+  up,
+  down,
+  destroy,
+  status,
+  logs,
+}
 
 const [verb = '', ...argv] = process.argv.slice(2)
 const run = verbs[verb]

@@ -19,7 +19,13 @@ async function serve(config: ServerConfig): Promise<void> {
   const cloud = await createCloud({ plugins: allPlugins(), db, node, log })
   scope.onDispose(() => cloud.stop())
   const { config: configs, query } = cloud.context
-  const common = { log, resources: query.registry.all, configs: configs.definitions(), version, advertisedAddress: config.address }
+  const common = {
+    log,
+    resources: query.registry.all,
+    configs: configs.definitions(),
+    version,
+    advertisedAddress: config.address,
+  }
   const doors = { dispatcher: cloud.dispatcher, jobs: cloud.jobs }
   const api = scope.add(createHttpServer({ ...common, ...doors }))
   const { port } = await api.listen(config.api)

@@ -13,5 +13,6 @@ export async function destroy(): Promise<void> {
       await rm(instance.directory, { recursive: true, force: true })
     })
   }
-  if (process.getuid?.() === 0) await step('remove the virtual hosts', () => createLab({ name: labName }).down())
+  if (process.getuid?.() === 0)
+    await step('remove the virtual hosts', () => createLab({ name: labName }).down())
 }

@@ -5,7 +5,8 @@ import { labName } from './up.ts'
 
 /** `./zstack down`: stops everything; disks and the database stay for the next `up`. */
 export async function down(): Promise<void> {
-  for (const mode of ['cloud', 'simulator'] as const) await step(`stop the management node (${mode})`, () => stopManagement(instanceOf(mode)))
+  for (const mode of ['cloud', 'simulator'] as const)
+    await step(`stop the management node (${mode})`, () => stopManagement(instanceOf(mode)))
   if (process.getuid?.() !== 0) return
   const lab = createLab({ name: labName })
   const { hosts } = await lab.status()

@@ -19,7 +19,8 @@ export async function status(): Promise<void> {
   }
   if (process.getuid?.() !== 0) return
   const lab = await createLab({ name: labName }).status()
-  for (const host of lab.hosts) process.stdout.write(`lab host    ${host.name} ${host.address} ${host.state}\n`)
+  for (const host of lab.hosts)
+    process.stdout.write(`lab host    ${host.name} ${host.address} ${host.state}\n`)
 }
 
 async function tellCloud(): Promise<void> {

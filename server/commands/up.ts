@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { type Client, createClient } from '#client'
-import { createLab } from '#lab/lab.ts'
 import { buildGuestImage } from '#lab/images/build-guest.ts'
+import { createLab } from '#lab/lab.ts'
 import { ensureDebianPackages } from '../../tools/setup/install-debian.ts'
 import { buildKvmDemo } from '../demo/kvm-demo.ts'
 import { buildSimulatorDemo } from '../demo/simulator-demo.ts'
@@ -19,9 +19,11 @@ export async function up(argv: readonly string[]): Promise<void> {
     options: { simulator: { type: 'boolean', default: false }, hosts: { type: 'string', default: '2' } },
   })
   const hosts = Number(values.hosts)
-  if (!Number.isInteger(hosts) || hosts < 1 || hosts > 16) throw new Error(`--hosts must be a number from 1 to 16, got '${values.hosts}'`)
+  if (!Number.isInteger(hosts) || hosts < 1 || hosts > 16)
+    throw new Error(`--hosts must be a number from 1 to 16, got '${values.hosts}'`)
   const other = instanceOf(values.simulator ? 'cloud' : 'simulator')
-  if (runningPid(other) !== undefined) throw new Error(`the ${other.mode} of this checkout is running; ./zstack down it first`)
+  if (runningPid(other) !== undefined)
+    throw new Error(`the ${other.mode} of this checkout is running; ./zstack down it first`)
   if (values.simulator) await upSimulator(hosts)
   else await upReal(hosts)
 }
@@ -35,7 +37,9 @@ async function upSimulator(hosts: number): Promise<void> {
 
 async function upReal(hosts: number): Promise<void> {
   if (process.getuid?.() !== 0) {
-    throw new Error('real virtual machines need root: run it as root, or try ./zstack up --simulator, which needs nothing')
+    throw new Error(
+      'real virtual machines need root: run it as root, or try ./zstack up --simulator, which needs nothing',
+    )
   }
   await step('Debian packages', ensureDebianPackages)
   const image = await step('guest image', () => buildGuestImage())
@@ -76,4 +80,3 @@ function tell(summary: readonly string[], example: string): void {
   ]
   process.stdout.write(`${lines.join('\n')}\n`)
 }
-

@@ -16,11 +16,17 @@ import { createZone, queryZone } from '#plugins/zone/contract/apis.ts'
 import { step } from '../progress.ts'
 import { ensureNetwork } from './network.ts'
 import { ensure, uuidOf } from './resources.ts'
-import { ensureVm } from './vm.ts'
+import { ensureVm, greeting } from './vm.ts'
 
 const storageRoot = '/zstack_ps'
 const imageRoot = '/zstack_bs'
-const network = { startIp: '10.99.0.20', endIp: '10.99.0.250', netmask: '255.255.255.0', gateway: '10.99.0.1', dns: '10.97.255.3' }
+const network = {
+  startIp: '10.99.0.20',
+  endIp: '10.99.0.250',
+  netmask: '255.255.255.0',
+  gateway: '10.99.0.1',
+  dns: '10.97.255.3',
+}
 
 export interface DemoSetup {
   readonly client: Client
@@ -37,14 +43,15 @@ export async function buildKvmDemo(setup: DemoSetup): Promise<{ summary: string[
   const cluster = { name: 'cluster-1', zoneUuid, hypervisorType: 'KVM' as const }
   const clusterUuid = uuidOf(await ensure(client, queryCluster, 'cluster-1', createCluster, cluster as never))
   await ensureStorage(client, zoneUuid, clusterUuid)
-  for (let i = 1; i <= setup.hosts; i += 1) await step(`KVM host host${i}`, () => ensureHost(client, lab, `host${i}`, clusterUuid))
+  for (let i = 1; i <= setup.hosts; i += 1)
+    await step(`KVM host host${i}`, () => ensureHost(client, lab, `host${i}`, clusterUuid))
   const backupStorageUuid = await step('image server', () => ensureImageServer(client, lab, zoneUuid))
   const l3 = await step('network', () => ensureNetwork(client, zoneUuid, clusterUuid, network))
   const image = await step('image', () => ensureImage(setup, backupStorageUuid))
   const vm = await step('virtual machine', () => ensureVm(client, image, l3))
   const guestIp = String((vm.vmNics as { ip: string }[])[0]?.ip)
   const words = await step('guest answers', () => askGuest(lab, guestIp))
-  return { guestIp, summary: [`  VM ${vm.name} runs at ${guestIp} and says: ${words}`] }
+  return { guestIp, summary: [`  VM ${vm.name} runs at ${guestIp} and read its user data: ${words}`] }
 }
 
 async function ensureStorage(client: Client, zoneUuid: string, clusterUuid: string): Promise<void> {
@@ -86,25 +93,38 @@ async function listens(lab: Lab, address: string, port: number): Promise<boolean
 async function ensureImage({ client, lab, image }: DemoSetup, backupStorageUuid: string): Promise<string> {
   const port = 8999
   const script = fileURLToPath(new URL('./file-server.ts', import.meta.url))
-  const server = lab.spawnInSwitch([process.execPath, script, image, '10.98.0.1', String(port)], { stdio: 'ignore' })
+  const server = lab.spawnInSwitch([process.execPath, script, image, '10.98.0.1', String(port)], {
+    stdio: 'ignore',
+  })
   try {
     await waitFor('the image to be served', () => listens(lab, '10.98.0.1', port))
     const url = `http://10.98.0.1:${port}/guest.qcow2`
-    const input = { name: 'guest', url, format: 'qcow2', mediaType: 'RootVolumeTemplate', platform: 'Linux', backupStorageUuids: [backupStorageUuid] }
+    const input = {
+      name: 'guest',
+      url,
+      format: 'qcow2',
+      mediaType: 'RootVolumeTemplate',
+      platform: 'Linux',
+      backupStorageUuids: [backupStorageUuid],
+    }
     return uuidOf(await ensure(client, queryImage, 'guest', addImage, input as never))
   } finally {
     server.kill()
   }
 }
 
-async function askGuest(lab: Lab, ip: string): Promise<string> {
-  const { stdout } = await waitFor(
+/** Waits until the guest serves what it read as its user data, and returns the greeting in it. */
+function askGuest(lab: Lab, ip: string): Promise<string> {
+  return waitFor(
     `the guest at ${ip} to answer`,
     async () => {
-      const answer = await lab.runInSwitch(['curl', '-s', '-m', '2', `http://${ip}/user-data`], { allowFailure: true })
-      return answer.status === 0 && answer
+      const answer = await lab.runInSwitch(['curl', '-s', '-m', '2', `http://${ip}/user-data`], {
+        allowFailure: true,
+      })
+      return answer.stdout.split('\n').find((line) => line.includes(greeting)) === undefined
+        ? undefined
+        : greeting
     },
     { timeoutMs: 60_000, intervalMs: 200 },
   )
-  return JSON.stringify(stdout.trim().split('\n').at(-1) ?? '')
 }

@@ -1,10 +1,16 @@
-import type { Api } from '#contract'
 import type { CallInput, Client } from '#client'
+import type { Api } from '#contract'
 
 type Inventory = Record<string, unknown>
 
 /** The resource of this name, made by `create` when there is none: what makes `up` repeatable. */
-export async function ensure<A extends Api>(client: Client, query: Api, name: string, create: A, input: CallInput<A>): Promise<Inventory> {
+export async function ensure<A extends Api>(
+  client: Client,
+  query: Api,
+  name: string,
+  create: A,
+  input: CallInput<A>,
+): Promise<Inventory> {
   const { inventories } = await client.query(query, [`name=${name}`])
   const found = inventories[0]
   if (found !== undefined) return found
