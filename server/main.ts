@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { openSqlite } from '#db'
 import { createHttpServer } from '#http'
 import { createLogger, describeError, newUuid, Scope } from '#kernel'
-import { createCloud, type NodeInfo } from '#plugin-host'
+import { createCloud, type NodeInfo, upgradeRoute, webRoute } from '#plugin-host'
 import { readConfig, type ServerConfig, usage } from './config.ts'
 import { allPlugins } from './plugins.ts'
 import { version } from './version.ts'
@@ -31,7 +31,9 @@ async function serve(config: ServerConfig): Promise<void> {
   const { port } = await api.listen(config.api)
   log.info({ port, node: node.uuid }, 'the API listens')
   if (config.ui !== undefined) {
-    const ui = scope.add(createHttpServer({ ...common, ...doors }))
+    const { hooks } = cloud.context
+    const pages = { staticRoutes: hooks(webRoute), upgradeRoutes: hooks(upgradeRoute) }
+    const ui = scope.add(createHttpServer({ ...common, ...doors, ...pages }))
     log.info(await ui.listen(config.ui), 'the UI listens')
   }
   await cloud.start()

@@ -1,6 +1,7 @@
 import type { Plugin } from '#plugin-host'
 import { backupStoragePlugin } from '#plugins/backup-storage/plugin.ts'
 import { clusterPlugin } from '#plugins/cluster/plugin.ts'
+import { consolePlugin } from '#plugins/console/plugin.ts'
 import { flatNetworkPlugin } from '#plugins/flat-network/plugin.ts'
 import { globalConfigPlugin } from '#plugins/global-config/plugin.ts'
 import { hostPlugin } from '#plugins/host/plugin.ts'
@@ -17,6 +18,7 @@ import { primaryStoragePlugin } from '#plugins/primary-storage/plugin.ts'
 import { sftpPlugin } from '#plugins/sftp/plugin.ts'
 import { createSimulatorPlugin } from '#plugins/simulator/plugin.ts'
 import { tagPlugin } from '#plugins/tag/plugin.ts'
+import { uiPlugin } from '#plugins/ui/plugin.ts'
 import { vmPlugin } from '#plugins/vm/plugin.ts'
 import { volumePlugin } from '#plugins/volume/plugin.ts'
 import { zonePlugin } from '#plugins/zone/plugin.ts'
@@ -44,6 +46,8 @@ export function allPlugins(simulator: Plugin = createSimulatorPlugin()): readonl
     networkServicePlugin,
     flatNetworkPlugin,
     vmPlugin,
+    consolePlugin,
+    uiPlugin,
     simulator,
   ]
 }

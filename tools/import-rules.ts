@@ -53,7 +53,7 @@ const allowed: Record<string, readonly string[]> = {
   agent: ['kernel', 'contract', 'agent base', 'agent contract'],
   simulator: ['kernel', 'contract', 'agent base', 'agent contract'],
   conformance: ['kernel', 'contract', 'agent base', 'agent contract', 'testkit'],
-  server: [...engines, 'client', 'plugin', 'plugin contract', 'agent contract', 'lab'],
+  server: [...engines, 'client', 'plugin', 'plugin contract', 'agent contract', 'lab', 'tools'],
   cli: client,
   ctl: client,
   zsha: client,

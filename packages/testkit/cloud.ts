@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSimulatedWorld, type SimulatedWorld } from '#agents/simulator/world.ts'
-import type { Api, Input, Output } from '#contract'
+import type { CallInput } from '#client'
+import type { Api, Output } from '#contract'
 import { openSqlite } from '#db'
 import { type Logger, newUuid, silentLogger } from '#kernel'
 import { type Cloud, type CloudOptions, createCloud, type Plugin } from '#plugin-host'
@@ -18,7 +19,7 @@ export interface TestCloud {
   readonly world: SimulatedWorld
   readonly dataDir: string
   /** Calls an API as admin, through the same door as any client; jobs are awaited. */
-  call<A extends Api>(api: A, input: Input<A>): Promise<Output<A>>
+  call<A extends Api>(api: A, input: CallInput<A>): Promise<Output<A>>
   /** Inventories of a query. */
   query(api: Api, request?: Partial<QueryRequest>): Promise<Record<string, unknown>[]>
   /** Stops the process and starts another on the same data; the simulated world goes on. */

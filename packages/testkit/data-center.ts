@@ -57,7 +57,7 @@ export async function buildDataCenter(
   )
   const url = '/zstack_ps'
   const primaryStorage = uuidOf(
-    await cloud.call(addSimulatorPrimaryStorage, { name: 'ps', url, zoneUuid: zone } as never),
+    await cloud.call(addSimulatorPrimaryStorage, { name: 'ps', url, zoneUuid: zone }),
   )
   await cloud.call(attachPrimaryStorageToCluster, {
     primaryStorageUuid: primaryStorage,
@@ -81,7 +81,7 @@ export async function buildDataCenter(
     )
   }
   const backupStorage = uuidOf(
-    await cloud.call(addSimulatorBackupStorage, { name: 'bs', url: '/zstack_bs' } as never),
+    await cloud.call(addSimulatorBackupStorage, { name: 'bs', url: '/zstack_bs' }),
   )
   await cloud.call(attachBackupStorageToZone, { backupStorageUuid: backupStorage, zoneUuid: zone })
   const picture = {
@@ -95,7 +95,7 @@ export async function buildDataCenter(
       mediaType: 'RootVolumeTemplate',
       platform: 'Linux',
       backupStorageUuids: [backupStorage],
-    } as never),
+    }),
   )
   const network = await buildNetwork(cloud, zone, cluster, size)
   const instanceOffering = uuidOf(
@@ -122,10 +122,10 @@ async function buildNetwork(
   size: DataCenterSize,
 ) {
   const l2 = uuidOf(
-    await cloud.call(createL2NoVlanNetwork, { name: 'l2', zoneUuid, physicalInterface: 'eth1' } as never),
+    await cloud.call(createL2NoVlanNetwork, { name: 'l2', zoneUuid, physicalInterface: 'eth1' }),
   )
-  await cloud.call(attachL2NetworkToCluster, { l2NetworkUuid: l2, clusterUuid } as never)
-  const l3 = uuidOf(await cloud.call(createL3Network, { name: 'l3', l2NetworkUuid: l2 } as never))
+  await cloud.call(attachL2NetworkToCluster, { l2NetworkUuid: l2, clusterUuid })
+  const l3 = uuidOf(await cloud.call(createL3Network, { name: 'l3', l2NetworkUuid: l2 }))
   await cloud.call(addIpRange, {
     l3NetworkUuid: l3,
     name: 'range',
@@ -133,7 +133,7 @@ async function buildNetwork(
     endIp: size.endIp ?? '10.99.255.250',
     netmask: size.netmask ?? '255.255.0.0',
     gateway: size.gateway ?? '10.99.0.1',
-  } as never)
+  })
   const [provider] = await cloud.query(queryNetworkServiceProvider, {
     conditions: [{ name: 'type', op: '=', value: 'Flat' }],
   })

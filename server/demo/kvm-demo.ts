@@ -39,9 +39,9 @@ export interface DemoSetup {
 /** A first cloud on the lab's hosts, from zone to a VM that answers; what exists is kept. */
 export async function buildKvmDemo(setup: DemoSetup): Promise<{ summary: string[]; guestIp: string }> {
   const { client, lab } = setup
-  const zoneUuid = uuidOf(await ensure(client, queryZone, 'zone-1', createZone, { name: 'zone-1' } as never))
+  const zoneUuid = uuidOf(await ensure(client, queryZone, 'zone-1', createZone, { name: 'zone-1' }))
   const cluster = { name: 'cluster-1', zoneUuid, hypervisorType: 'KVM' as const }
-  const clusterUuid = uuidOf(await ensure(client, queryCluster, 'cluster-1', createCluster, cluster as never))
+  const clusterUuid = uuidOf(await ensure(client, queryCluster, 'cluster-1', createCluster, cluster))
   await ensureStorage(client, zoneUuid, clusterUuid)
   for (let i = 1; i <= setup.hosts; i += 1)
     await step(`KVM host host${i}`, () => ensureHost(client, lab, `host${i}`, clusterUuid))
@@ -56,7 +56,7 @@ export async function buildKvmDemo(setup: DemoSetup): Promise<{ summary: string[
 
 async function ensureStorage(client: Client, zoneUuid: string, clusterUuid: string): Promise<void> {
   const input = { name: 'local', zoneUuid, url: storageRoot }
-  const storage = await ensure(client, queryPrimaryStorage, 'local', addLocalPrimaryStorage, input as never)
+  const storage = await ensure(client, queryPrimaryStorage, 'local', addLocalPrimaryStorage, input)
   if ((storage.attachedClusterUuids as string[]).includes(clusterUuid)) return
   await client.call(attachPrimaryStorageToCluster, { primaryStorageUuid: uuidOf(storage), clusterUuid })
 }
@@ -65,7 +65,7 @@ async function ensureStorage(client: Client, zoneUuid: string, clusterUuid: stri
 async function ensureHost(client: Client, lab: Lab, name: string, clusterUuid: string): Promise<void> {
   const { address, user, password } = lab.host(name)
   const input = { name, managementIp: address, clusterUuid, username: user, password }
-  const host = await ensure(client, queryHost, name, addKVMHost, input as never)
+  const host = await ensure(client, queryHost, name, addKVMHost, input)
   if (host.status !== 'Connected' || !(await listens(lab, address, 7070))) {
     await client.call(reconnectHost, { uuid: uuidOf(host) })
   }
@@ -74,9 +74,9 @@ async function ensureHost(client: Client, lab: Lab, name: string, clusterUuid: s
 async function ensureImageServer(client: Client, lab: Lab, zoneUuid: string): Promise<string> {
   const { address, user, password } = lab.host('host1')
   const input = { name: 'images', hostname: address, username: user, password, url: imageRoot }
-  const storage = await ensure(client, queryBackupStorage, 'images', addSftpBackupStorage, input as never)
+  const storage = await ensure(client, queryBackupStorage, 'images', addSftpBackupStorage, input)
   const uuid = uuidOf(storage)
-  if (!(await listens(lab, address, 7171))) await client.call(reconnectSftpBackupStorage, { uuid } as never)
+  if (!(await listens(lab, address, 7171))) await client.call(reconnectSftpBackupStorage, { uuid })
   if (!((storage.attachedZoneUuids as string[] | undefined) ?? []).includes(zoneUuid)) {
     await client.call(attachBackupStorageToZone, { backupStorageUuid: uuid, zoneUuid })
   }
@@ -103,11 +103,11 @@ async function ensureImage({ client, lab, image }: DemoSetup, backupStorageUuid:
       name: 'guest',
       url,
       format: 'qcow2',
-      mediaType: 'RootVolumeTemplate',
-      platform: 'Linux',
+      mediaType: 'RootVolumeTemplate' as const,
+      platform: 'Linux' as const,
       backupStorageUuids: [backupStorageUuid],
     }
-    return uuidOf(await ensure(client, queryImage, 'guest', addImage, input as never))
+    return uuidOf(await ensure(client, queryImage, 'guest', addImage, input))
   } finally {
     server.kill()
   }

@@ -29,24 +29,24 @@ export async function ensureNetwork(
     name: 'public-l2',
     zoneUuid,
     physicalInterface: 'eth1',
-  } as never)
+  })
   const l2NetworkUuid = uuidOf(l2)
   if (!(l2.attachedClusterUuids as string[] | undefined)?.includes(clusterUuid)) {
-    await client.call(attachL2NetworkToCluster, { l2NetworkUuid, clusterUuid } as never)
+    await client.call(attachL2NetworkToCluster, { l2NetworkUuid, clusterUuid })
   }
   const l3 = await ensure(client, queryL3Network, 'public', createL3Network, {
     name: 'public',
     l2NetworkUuid,
-  } as never)
+  })
   const l3NetworkUuid = uuidOf(l3)
   const { dns, ...range } = network
   await ensure(client, queryIpRange, 'public-range', addIpRange, {
     l3NetworkUuid,
     name: 'public-range',
     ...range,
-  } as never)
+  })
   if (!(l3.dns as string[] | undefined)?.includes(dns))
-    await client.call(addDnsToL3Network, { l3NetworkUuid, dns } as never)
+    await client.call(addDnsToL3Network, { l3NetworkUuid, dns })
   if (((l3.networkServices as unknown[] | undefined) ?? []).length === 0) {
     const { inventories } = await client.query(queryNetworkServiceProvider, ['type=Flat'])
     const networkServices = { [String(inventories[0]?.uuid)]: ['DHCP', 'Userdata'] }

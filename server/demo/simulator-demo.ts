@@ -29,9 +29,9 @@ const imageUrl = 'http://images.example/guest.qcow2?size=67108864&actual=1677721
 
 /** A first cloud whose hosts and storages are simulated: everything but the guests is real. */
 export async function buildSimulatorDemo(client: Client, hosts: number): Promise<{ summary: string[] }> {
-  const zoneUuid = uuidOf(await ensure(client, queryZone, 'zone-1', createZone, { name: 'zone-1' } as never))
+  const zoneUuid = uuidOf(await ensure(client, queryZone, 'zone-1', createZone, { name: 'zone-1' }))
   const cluster = { name: 'cluster-1', zoneUuid, hypervisorType: 'Simulator' as const }
-  const clusterUuid = uuidOf(await ensure(client, queryCluster, 'cluster-1', createCluster, cluster as never))
+  const clusterUuid = uuidOf(await ensure(client, queryCluster, 'cluster-1', createCluster, cluster))
   const disks = { name: 'disks', zoneUuid, url: '/zstack_ps' }
   const storage = await ensure(
     client,
@@ -47,13 +47,13 @@ export async function buildSimulatorDemo(client: Client, hosts: number): Promise
     const capacity = { memoryCapacity: 64 * GiB, cpuCapacity: 320 }
     const input = { name: `host${i}`, managementIp: `10.98.0.${10 + i}`, clusterUuid, ...capacity }
     await step(`simulated host host${i}`, () =>
-      ensure(client, queryHost, `host${i}`, addSimulatorHost, input as never),
+      ensure(client, queryHost, `host${i}`, addSimulatorHost, input),
     )
   }
   const images = await ensure(client, queryBackupStorage, 'images', addSimulatorBackupStorage, {
     name: 'images',
     url: '/zstack_bs',
-  } as never)
+  })
   const backupStorageUuid = uuidOf(images)
   if (!((images.attachedZoneUuids as string[] | undefined) ?? []).includes(zoneUuid)) {
     await client.call(attachBackupStorageToZone, { backupStorageUuid, zoneUuid })
@@ -63,13 +63,13 @@ export async function buildSimulatorDemo(client: Client, hosts: number): Promise
     name: 'guest',
     url: imageUrl,
     format: 'qcow2',
-    mediaType: 'RootVolumeTemplate',
-    platform: 'Linux',
+    mediaType: 'RootVolumeTemplate' as const,
+    platform: 'Linux' as const,
   }
   const image = await ensure(client, queryImage, 'guest', addImage, {
     ...picture,
     backupStorageUuids: [backupStorageUuid],
-  } as never)
+  })
   const vm = await step('virtual machine', () => ensureVm(client, uuidOf(image), l3))
   const ip = String((vm.vmNics as { ip: string }[])[0]?.ip)
   return { summary: [`  ${hosts} simulated hosts; VM ${vm.name} is ${vm.state} with the address ${ip}`] }

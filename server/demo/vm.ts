@@ -22,7 +22,7 @@ export async function ensureVm(
     name: 'tiny',
     cpuNum: 1,
     memorySize: 128 * MiB,
-  } as never)
+  })
   const userdata = Buffer.from(`#!/bin/sh\necho "${greeting}"\n`).toString('base64')
   const vm = await ensure(client, queryVmInstance, 'first-vm', createVmInstance, {
     name: 'first-vm',
@@ -30,8 +30,8 @@ export async function ensureVm(
     imageUuid,
     l3NetworkUuids: [l3NetworkUuid],
     systemTags: ['hostname::first-vm', `userdata::${userdata}`],
-  } as never)
+  })
   if (vm.state !== 'Stopped') return vm
-  const { inventory } = await client.call(startVmInstance, { uuid: uuidOf(vm) } as never)
+  const { inventory } = await client.call(startVmInstance, { uuid: uuidOf(vm) })
   return inventory as Record<string, unknown>
 }
