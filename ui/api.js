@@ -36,7 +36,12 @@ export async function logIn(accountName, password) {
   const logInByAccount = { accountName, password: await sha512(password) }
   const { inventory } = await call('PUT', '/accounts/login', { logInByAccount })
   const hasDefaultPassword = accountName === 'admin' && password === 'password'
-  const session = { uuid: inventory.uuid, accountUuid: inventory.accountUuid, accountName, hasDefaultPassword }
+  const session = {
+    uuid: inventory.uuid,
+    accountUuid: inventory.accountUuid,
+    accountName,
+    hasDefaultPassword,
+  }
   keepSession(session)
   return session
 }
@@ -84,7 +89,11 @@ async function exchange(method, url, body) {
   let response
   let text
   try {
-    response = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) })
+    response = await fetch(url, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    })
     text = await response.text()
   } catch (error) {
     throw new ApiError('NETWORK', error.message)

@@ -137,7 +137,12 @@ function buildBar([label, used, total, unit]) {
     'aria-label': `${word(label)}: ${text}`,
     class: share > 0.9 ? 'full' : undefined,
   })
-  const line = element('div', { class: 'bar-text' }, element('span', {}, word(label)), element('span', {}, text))
+  const line = element(
+    'div',
+    { class: 'bar-text' },
+    element('span', {}, word(label)),
+    element('span', {}, text),
+  )
   return element('div', { class: 'bar' }, line, progress)
 }
 

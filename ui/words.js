@@ -8,7 +8,8 @@ const english = {
   loggingIn: 'Logging in…',
   wrongLogin: 'Account or password is wrong.',
   sessionOver: 'The session is over. Log in again.',
-  defaultPassword: 'The admin account still has the default password. Anyone who can reach this page can log in.',
+  defaultPassword:
+    'The admin account still has the default password. Anyone who can reach this page can log in.',
   changePassword: 'Change password',
   newPassword: 'New password',
   repeatPassword: 'Repeat it',
@@ -65,8 +66,7 @@ const english = {
   reconnectHint: 'Reconnect asks for a new pass and opens the screen again.',
   reopenHint: 'Open the console again from the list of virtual machines.',
   noToken: 'This page needs a console token. Open the console from the list of virtual machines.',
-  refused:
-    'The connection was refused. A console link works once and for a minute: open the console again.',
+  refused: 'The connection was refused. A console link works once and for a minute: open the console again.',
   guestPassword: 'Password of this console',
   wrongGuestPassword: 'The password of the console is wrong.',
   send: 'Send',

@@ -50,7 +50,8 @@ export class ConsoleTokens {
       if (grant.expiresAtMs <= this.#now()) this.#grants.delete(key)
       else if (grant.accountUuid === accountUuid) own.push(key)
     }
-    for (const key of own.slice(0, Math.max(0, own.length - MAX_FOR_EACH_ACCOUNT + 1))) this.#grants.delete(key)
+    for (const key of own.slice(0, Math.max(0, own.length - MAX_FOR_EACH_ACCOUNT + 1)))
+      this.#grants.delete(key)
   }
 }
 

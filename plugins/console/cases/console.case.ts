@@ -45,7 +45,13 @@ test('a token opens the screen of its VM through the tunnel of the host agent', 
     ...{ api: requestConsoleAccess, params, sessionUuid: 'session' },
   })) as { inventory: Record<string, unknown> }
   const { token, expiredDate, ...rest } = inventory
-  const expected = { scheme: 'http', targetScheme: 'vnc', hostname: '192.0.2.1', port: 5000, version: '1.2.3' }
+  const expected = {
+    scheme: 'http',
+    targetScheme: 'vnc',
+    hostname: '192.0.2.1',
+    port: 5000,
+    version: '1.2.3',
+  }
   assert.deepEqual(rest, expected)
   assert.ok(Math.abs(Number(expiredDate) - Date.now() - 60_000) < 5_000)
 
@@ -74,7 +80,8 @@ test('a token opens the screen of its VM through the tunnel of the host agent', 
 
 test('wrong, used and expired tokens and those of an ended session get a bare 403', async (t) => {
   const cloud = await start(t)
-  for (const wrong of ['', 'f'.repeat(64), '%00']) assert.deepEqual(await refusal(cloud.connect(wrong)), forbidden)
+  for (const wrong of ['', 'f'.repeat(64), '%00'])
+    assert.deepEqual(await refusal(cloud.connect(wrong)), forbidden)
 
   const used = await cloud.token()
   const socket = cloud.connect(used)

@@ -37,7 +37,9 @@ export interface ConsoleCloud {
 export const accountUuid = newUuid()
 const hostUuid = newUuid()
 
-export async function startConsoleCloud(options: { readonly hasScreen?: boolean } = {}): Promise<ConsoleCloud> {
+export async function startConsoleCloud(
+  options: { readonly hasScreen?: boolean } = {},
+): Promise<ConsoleCloud> {
   const folder = await mkdtemp(join(tmpdir(), 'console-case-'))
   const sessions = new Map([['session', accountUuid]])
   const agentCalls: string[] = []
@@ -128,7 +130,15 @@ async function addVm(cloud: Cloud): Promise<string> {
   const now = Date.now()
   const row = {
     ...{ uuid, name: 'vm1', zoneUuid: newUuid(), hostUuid, type: 'UserVm', hypervisorType: 'KVM' },
-    ...{ memorySize: 1, cpuNum: 1, createDate: now, lastOpDate: now, state: 'Running', internalId: 1, accountUuid },
+    ...{
+      memorySize: 1,
+      cpuNum: 1,
+      createDate: now,
+      lastOpDate: now,
+      state: 'Running',
+      internalId: 1,
+      accountUuid,
+    },
   }
   await cloud.context.db.write((tx) => insert(tx, vmInstance, row))
   return uuid

@@ -64,7 +64,10 @@ function serverInit(): Buffer {
   return Buffer.concat([init, name])
 }
 
-/** The whole screen, raw, in colours that run from edge to edge. */
+/**
+ * The whole screen, raw, in colours that run from edge to edge. The bytes are red, green, blue: the pixel format noVNC asks
+ * for, whatever was offered.
+ */
 function picture(): Buffer {
   const head = Buffer.alloc(16)
   head.writeUInt16BE(1, 2)
