@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { waitFor } from '#kernel'
-import { serveRfb } from '#plugins/console/testing/rfb-server.ts'
+import { serveRfb } from '#plugins/console/cases/rfb-server.ts'
 import { keepPicture, openPage, startBrowser } from './ui/browser.ts'
 import { type StubCloud, startStubCloud } from './ui/stub-cloud.ts'
 

@@ -70,8 +70,8 @@ function enter() {
   byId('account').textContent = session.accountName
   byId('default-password').hidden = !session.hasDefaultPassword
   byId('messages').replaceChildren()
-  showVersion()
-  refresh()
+  void showVersion()
+  void refresh()
 }
 
 async function leave(error) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { upgradeRoute } from '#plugin-host'
-import { type ConsoleCloud, startConsoleCloud } from '#plugins/console/testing/console-cloud.ts'
+import { type ConsoleCloud, startConsoleCloud } from '#plugins/console/cases/console-cloud.ts'
 import { createPages } from '#plugins/ui/pages.ts'
 import { type Inventory, inventories } from './stub-inventories.ts'
 

@@ -6,8 +6,8 @@ import { type TestContext, test } from 'node:test'
 import { createWebSocketStream, type WebSocket } from 'ws'
 import { waitFor } from '#kernel'
 import { requestConsoleAccess } from '../contract/apis.ts'
-import { type ConsoleCloud, startConsoleCloud } from '../testing/console-cloud.ts'
-import { serveRfb } from '../testing/rfb-server.ts'
+import { type ConsoleCloud, startConsoleCloud } from './console-cloud.ts'
+import { serveRfb } from './rfb-server.ts'
 
 async function start(t: TestContext, options: { hasScreen?: boolean } = {}): Promise<ConsoleCloud> {
   const cloud = await startConsoleCloud(options)
