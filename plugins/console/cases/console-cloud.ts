@@ -11,7 +11,7 @@ import { CloudError, type Logger, newUuid, silentLogger, sysErrors } from '#kern
 import { authenticator, type Cloud, createCloud, definePlugin, upgradeRoute } from '#plugin-host'
 import { hostAgents } from '#plugins/host/contract/agent-of-host.ts'
 import { vmInstance } from '#plugins/vm/contract/resources.ts'
-import { vmMigrations } from '../../vm/migrations.ts'
+import { vmMigrations } from '#plugins/vm/migrations.ts'
 import { requestConsoleAccess } from '../contract/apis.ts'
 import { consolePlugin } from '../plugin.ts'
 
