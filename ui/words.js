@@ -165,7 +165,8 @@ const chinese = {
 }
 
 export const language = /^zh\b/i.test(navigator.language) ? 'zh-CN' : 'en'
-const words = language === 'en' ? english : chinese
+export const languages = { en: english, 'zh-CN': chinese }
+const words = languages[language]
 
 /** The text of a word, with `{names}` filled in. */
 export function word(name, values = {}) {

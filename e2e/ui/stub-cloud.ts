@@ -2,7 +2,11 @@ import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { upgradeRoute } from '#plugin-host'
-import { type ConsoleCloud, startConsoleCloud } from '#plugins/console/cases/console-cloud.ts'
+import {
+  type ConsoleCloud,
+  type ConsoleCloudOptions,
+  startConsoleCloud,
+} from '#plugins/console/cases/console-cloud.ts'
 import { createPages } from '#plugins/ui/pages.ts'
 import { type Inventory, inventories } from './stub-inventories.ts'
 
@@ -25,8 +29,8 @@ const failure = (code: string, details: string): Reply => ({
   ...{ status: 503, body: { error: { code, description: code, details } } },
 })
 
-export async function startStubCloud(): Promise<StubCloud> {
-  const consoles = await startConsoleCloud()
+export async function startStubCloud(options: ConsoleCloudOptions = {}): Promise<StubCloud> {
+  const consoles = await startConsoleCloud(options)
   const pages = await createPages()
   const server = createServer((request, response) => {
     const path = (request.url ?? '').split('?')[0] ?? ''

@@ -35,7 +35,8 @@ export function createConsoleAccess(ctx: PluginContext, tokens: ConsoleTokens): 
   const open = new Set<Disposable>()
   const accept = async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const grant = await admit(ctx, tokens, request)
-    if (grant === undefined) return void socket.end(FORBIDDEN)
+    // Cut and not only ended: a peer that keeps its side open must not keep ours.
+    if (grant === undefined) return void socket.end(FORBIDDEN, () => socket.destroy())
     server.handleUpgrade(request, socket, head, (webSocket) => {
       // Nothing is read from the browser, and none of its bytes is lost, before the screen is there to take it.
       webSocket.pause()

@@ -37,15 +37,20 @@ export interface ConsoleCloud {
 export const accountUuid = newUuid()
 const hostUuid = newUuid()
 
-export async function startConsoleCloud(
-  options: { readonly hasScreen?: boolean } = {},
-): Promise<ConsoleCloud> {
+export interface ConsoleCloudOptions {
+  /** False for a host without tunnels, as simulated ones are. */
+  readonly hasScreen?: boolean
+  /** Opens the VM's VNC server; when absent, the far end of each tunnel is put into `screens`. */
+  readonly openScreen?: (() => Promise<Duplex>) | undefined
+}
+
+export async function startConsoleCloud(options: ConsoleCloudOptions = {}): Promise<ConsoleCloud> {
   const folder = await mkdtemp(join(tmpdir(), 'console-case-'))
   const sessions = new Map([['session', accountUuid]])
   const agentCalls: string[] = []
   const screens: Duplex[] = []
   const logLines: string[] = []
-  const agent = fakeAgent(agentCalls, screens, options.hasScreen ?? true)
+  const agent = fakeAgent(agentCalls, screens, options)
   const cloud = await createCloud({
     plugins: [...stubPlugins(sessions, agent), consolePlugin],
     db: openSqlite(join(folder, 'db')),
@@ -105,7 +110,7 @@ function stubPlugins(sessions: ReadonlyMap<string, string>, agent: AgentClient) 
   return [identity, hosts, vms]
 }
 
-function fakeAgent(calls: string[], screens: Duplex[], hasScreen: boolean): AgentClient {
+function fakeAgent(calls: string[], screens: Duplex[], options: ConsoleCloudOptions): AgentClient {
   const agent: AgentClient = {
     call: async (call) => {
       calls.push(call.name)
@@ -113,11 +118,12 @@ function fakeAgent(calls: string[], screens: Duplex[], hasScreen: boolean): Agen
     },
     close() {},
   }
-  if (!hasScreen) return agent
+  if (options.hasScreen === false) return agent
   return {
     ...agent,
     openTunnel: async (path) => {
       calls.push(path)
+      if (options.openScreen !== undefined) return options.openScreen()
       const [near, far] = duplexPair()
       screens.push(far)
       return near
