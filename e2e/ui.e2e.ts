@@ -117,6 +117,12 @@ test('a VM is started, and stopped after a question', needsStub, async (t) => {
   await gone(page, '#confirm')
   await stop.focus()
   await page.keyboard.press('Enter')
+  // Asked again in the same breath: the answer to the first question is not taken for one to the second.
+  await page.locator('#confirm').waitFor()
+  await page.evaluate(`{
+    document.querySelector('#confirm [value=no]').click()
+    document.querySelector('[aria-label="Stop db-1"]').click()
+  }`)
   await page.getByRole('dialog').getByRole('button', { name: 'Stop' }).click()
   await row(page, 'db-1').getByText('Stopped').waitFor()
 })

@@ -12,6 +12,7 @@ const busy = new Map()
 let known = { hosts: [], primaryStorages: [], backupStorages: [], vms: [], tasks: [] }
 let updatedAt
 let timer
+let refreshes = 0
 
 translatePage()
 document.title = word('title')
@@ -26,6 +27,8 @@ else showLogin()
 
 function showLogin(error) {
   clearTimeout(timer)
+  refreshes += 1
+  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close()
   byId('view').hidden = true
   byId('login').hidden = false
   showError('login-error', error)
@@ -92,8 +95,11 @@ async function showVersion() {
   }
 }
 
+/** Shows the newest state. A refresh that was overtaken by another shows nothing and does not go on. */
 async function refresh() {
   clearTimeout(timer)
+  refreshes += 1
+  const own = refreshes
   try {
     const [nodes, hosts, primaryStorages, backupStorages, vms, tasks] = await Promise.all([
       list('/management-nodes'),
@@ -103,13 +109,14 @@ async function refresh() {
       list('/vm-instances', '?sort=name'),
       runningTasks(),
     ])
+    if (own !== refreshes) return
     known = { hosts, primaryStorages, backupStorages, vms, tasks }
     updatedAt = new Date()
     showNodes(nodes)
     render()
     showProblem(undefined)
   } catch (error) {
-    if (!currentSession()) return
+    if (own !== refreshes) return
     if (error instanceof ApiError && error.isSessionOver) {
       keepSession(undefined)
       return showLogin(word('sessionOver'))
@@ -169,14 +176,21 @@ async function stopVm(vm) {
   await act(vm, word('stopOf', vm), () => call('PUT', path, { stopVmInstance: { type: 'grace' } }))
 }
 
+/** Asks in a dialog. Listens to what ends it and not to its closing, which is told late: after the next question was asked. */
 function confirm(text, yes) {
   const dialog = byId('confirm')
   byId('confirm-text').textContent = text
   byId('confirm-yes').textContent = yes
-  dialog.returnValue = 'no'
   dialog.showModal()
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true })
+    const answered = new AbortController()
+    const { signal } = answered
+    const answer = (isYes) => {
+      answered.abort()
+      resolve(isYes)
+    }
+    dialog.addEventListener('submit', (event) => answer(event.submitter?.value === 'yes'), { signal })
+    dialog.addEventListener('cancel', () => answer(false), { signal })
   })
 }
 
