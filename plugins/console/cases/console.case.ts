@@ -140,6 +140,12 @@ test('when the screen ends the browser is told, when the browser goes the tunnel
 test('an idle console is closed, a used one is not', async (t) => {
   const cloud = await start(t)
   cloud.cloud.context.config.set('console', 'proxy.idleTimeout', 1)
+  const used = await open(cloud)
+  const until = performance.now() + 1_500
+  const use = () => used.screen.write('x') && performance.now() > until
+  await waitFor('more than a second of use', use, { intervalMs: 100 })
+  assert.equal(used.socket.readyState, used.socket.OPEN)
+  used.socket.close()
   const idle = await open(cloud)
   assert.deepEqual(await closing(idle.socket), { code: 1001, reason: 'closed: nothing happened for 1 s' })
 })
