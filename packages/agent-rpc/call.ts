@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { Infer, Shape } from '#contract'
 
 /**
@@ -64,6 +65,8 @@ export interface AgentClient {
     input: Infer<I>,
     options?: CallOptions,
   ): Promise<Infer<O>>
+  /** Opens an upgrade route of the agent, `/console/<vmUuid>`. Absent where there is no connection to open, as on simulated hosts. */
+  openTunnel?(path: string): Promise<Duplex>
   close(): void
 }
 

@@ -11,3 +11,4 @@ export {
   type Plugin,
   type PluginContext,
 } from './plugin.ts'
+export { type UpgradeRoute, upgradeRoute, type WebRoute, webRoute } from './web.ts'
