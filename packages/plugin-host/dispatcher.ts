@@ -64,6 +64,11 @@ export interface DispatcherDeps {
   readonly notReady: () => string | undefined
 }
 
+/** What a workflow recorded as the job's result when it ended; a handler that answers something else has the last word. */
+interface Recorded {
+  reply: unknown
+}
+
 /** Every API accepts these beside its own parameters. */
 const commonInput = {
   systemTags: optional(list('System tags.', text('Tag.', { max: 1_500_000 }))),
@@ -101,7 +106,13 @@ async function answer(deps: DispatcherDeps, request: ApiRequest): Promise<ApiRep
     return (await deps.queries.query(api.resource, request.query ?? { conditions: [] })) as ApiReply
   }
   const task = taskOf(deps, newUuid(), api.name, request.signal)
-  return runHandler(deps, prepared, request, task, undefined)
+  try {
+    return await runHandler(deps, prepared, request, task, undefined)
+  } catch (error) {
+    if (error instanceof CloudError) throw error
+    logFailure(deps, api, task.id, error)
+    throw new CloudError(sysErrors.internal, `${api.name} failed: ${describeError(error)}`, { cause: error })
+  }
 }
 
 async function submit(deps: DispatcherDeps, request: ApiRequest): Promise<{ jobUuid: string }> {
@@ -129,10 +140,10 @@ async function runJob(
   jobUuid: string,
 ): Promise<void> {
   const task = taskOf(deps, jobUuid, request.api.name, request.signal)
-  const recorded = { done: false }
+  const recorded: Recorded = { reply: undefined }
   try {
     const output = await runHandler(deps, prepared, request, task, recorded)
-    if (!recorded.done) await deps.db.write((tx) => deps.jobs.record(tx, jobUuid, { output }))
+    if (recorded.reply !== output) await deps.db.write((tx) => deps.jobs.record(tx, jobUuid, { output }))
     deps.jobs.announce(jobUuid, { output })
   } catch (error) {
     logFailure(deps, request.api, jobUuid, error)
@@ -144,6 +155,7 @@ async function runJob(
         { taskId: jobUuid, err: describeError(failure) },
         'the result of a job could not be recorded',
       )
+      deps.jobs.refuse(jobUuid, request.api.name, result.error)
     }
     deps.jobs.announce(jobUuid, result)
   }
@@ -199,12 +211,21 @@ async function refersToNothing(
   return false
 }
 
+async function goneMeanwhile(
+  deps: DispatcherDeps,
+  api: Api,
+  input: Record<string, unknown>,
+): Promise<boolean> {
+  const deletes = Object.values(api.input).some((field) => field.constraints.successIfMissing === true)
+  return deletes && (await refersToNothing(deps, api, input))
+}
+
 async function runHandler(
   deps: DispatcherDeps,
   prepared: Prepared,
   request: ApiRequest,
   task: Task,
-  recorded: { done: boolean } | undefined,
+  recorded: Recorded | undefined,
 ): Promise<ApiReply> {
   const { registration, input } = prepared
   if (prepared.nothingToDo || validationOnly(input)) return {}
@@ -217,7 +238,11 @@ async function runHandler(
     run: (workflow, workflowInput, toReply) =>
       runWorkflow(deps, task.id, recorded, workflow, workflowInput, toReply),
   }
-  const work = async () => ((await registration.handler(input as never, call)) ?? {}) as ApiReply
+  const work = async () => {
+    // What it deletes may have gone while it waited in the queue.
+    if (await goneMeanwhile(deps, request.api, input)) return {}
+    return ((await registration.handler(input as never, call)) ?? {}) as ApiReply
+  }
   const key = registration.options.key?.(input as never)
   return withTask(task, () =>
     key === undefined ? work() : deps.queues.run(key, registration.api.name, work, task.signal),
@@ -227,7 +252,7 @@ async function runHandler(
 async function runWorkflow<I, O, R>(
   deps: DispatcherDeps,
   jobUuid: string,
-  recorded: { done: boolean } | undefined,
+  recorded: Recorded | undefined,
   workflow: Workflow<I, O>,
   input: I,
   toReply: (output: O) => R,
@@ -240,7 +265,7 @@ async function runWorkflow<I, O, R>(
       await deps.jobs.record(tx, jobUuid, { output: reply as ApiReply })
     },
   })
-  recorded.done = true
+  recorded.reply = reply
   return reply as R
 }
 
@@ -265,5 +290,9 @@ function validationOnly(input: Record<string, unknown>): boolean {
 function logFailure(deps: DispatcherDeps, api: Api, taskId: string, error: unknown): void {
   const fields = { api: api.name, taskId, err: describeError(error) }
   if (error instanceof CloudError) deps.log.info(fields, 'an API call failed')
-  else deps.log.error({ ...fields, stack: (error as Error).stack }, 'an API call failed by a bug')
+  else
+    deps.log.error(
+      { ...fields, stack: error instanceof Error ? error.stack : undefined },
+      'an API call failed by a bug',
+    )
 }
