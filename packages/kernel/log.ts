@@ -1,4 +1,4 @@
-import { pino } from 'pino'
+import { type Logger as PinoLogger, pino } from 'pino'
 
 /** A structured logger: fixed words as the message, data in the fields. */
 export interface Logger {
@@ -41,10 +41,22 @@ const redactFields = (fields: object) => redact(fields, 0) as Record<string, unk
 /** The process's logger: JSON lines on `stderr` by default, level from LOG_LEVEL or `info`. */
 export function createLogger(options: { name: string; level?: string; fd?: number }): Logger {
   const level = options.level ?? process.env.LOG_LEVEL ?? 'info'
-  return pino(
-    { name: options.name, level, formatters: { log: redactFields, bindings: redactFields } },
+  const target = pino(
+    { name: options.name, level, formatters: { log: redactFields } },
     pino.destination({ dest: options.fd ?? 2, sync: true }),
   )
+  return redactingChildren(target)
+}
+
+/** pino formats what a line carries, but not what a child adds to each of its lines. */
+function redactingChildren(target: PinoLogger): Logger {
+  return {
+    debug: (fields, message) => target.debug(fields, message),
+    info: (fields, message) => target.info(fields, message),
+    warn: (fields, message) => target.warn(fields, message),
+    error: (fields, message) => target.error(fields, message),
+    child: (fields) => redactingChildren(target.child(redactFields(fields))),
+  }
 }
 
 /** A logger that drops everything, for tests that do not look at logs. */

@@ -42,9 +42,9 @@ export class KeyedQueues {
         start: () => {
           entry.startedAtMs = Date.now()
           entry.stopListening()
-          // The work's own promise settles the caller; the queue only needs to know that it ended.
+          // The queue moves on first, so that who is told of the end no longer sees the work in it.
           const running = (async () => work())()
-          running.then(resolve, reject).finally(() => this.#next(key))
+          running.finally(() => this.#next(key)).then(resolve, reject)
         },
       }
       queue.push(entry)
