@@ -19,7 +19,7 @@ function brokenConnection(
     if (sql === 'COMMIT' || sql === 'ROLLBACK') state.isTransaction = false
   }
   const connection = Object.defineProperty({ exec }, 'isTransaction', { get: () => state.isTransaction })
-  const session: Session = { all: async () => [], run: async (sql) => (exec(sql), 1) }
+  const session: Session = { all: async () => [], run: async (sql) => Number(exec(sql)) }
   return { group: new GroupCommit(connection as unknown as DatabaseSync, session), log }
 }
 
