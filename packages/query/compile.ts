@@ -61,7 +61,7 @@ function compilePath(
   path: readonly string[],
 ): Fragment {
   const [head = '', ...rest] = path
-  const alias = Object.hasOwn(resource.aliases, head) ? resource.aliases[head] : undefined
+  const alias = registry.aliasOf(resource, head)
   if (alias !== undefined) return compilePath(registry, resource, condition, [...alias.split('.'), ...rest])
   const tags = tagTables.get(head)
   if (rest.length === 0)

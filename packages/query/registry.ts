@@ -13,6 +13,8 @@ export interface ResourceRegistry {
   fieldNamesOf(resource: Resource): readonly string[]
   /** A relation of the resource itself, of its parent or of one of its subclasses. */
   relationOf(resource: Resource, name: string): FoundRelation | undefined
+  /** What a name in a path stands for: a path over relations, `cluster.zone`. */
+  aliasOf(resource: Resource, name: string): string | undefined
   /** Every relation of the resource and its family whose other side is loaded. */
   relationsOf(resource: Resource): readonly FoundRelation[]
   /** Names of what the resource and its family store but nobody may see or ask for. */
@@ -67,6 +69,8 @@ export function createRegistry(resources: readonly Resource[]): ResourceRegistry
       }
       return undefined
     },
+    aliasOf: (resource, name) =>
+      family(resource).find((owner) => Object.hasOwn(owner.aliases, name))?.aliases[name],
     relationsOf: (resource) =>
       family(resource).flatMap((owner) =>
         Object.keys(owner.relations).flatMap((name) => found(owner, name) ?? []),

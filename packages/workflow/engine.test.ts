@@ -260,7 +260,9 @@ test('steps run one after the other; a step still running is waited for before t
   assert.deepEqual(world.log, ['run a x', 'undo a x "a:x"'])
   let leaked: Flow | undefined
   await engine().run(
-    defineWorkflow<string, void>('w', [a], async (f) => void (leaked = f)),
+    defineWorkflow<string, void>('w', [a], async (f) => {
+      leaked = f
+    }),
     'x',
   )
   await assert.rejects(async () => leaked?.step(a, 'x'), /after the workflow had ended/)
@@ -393,8 +395,12 @@ test('a resumed step runs with the input that was journalled, which is what coul
   const { world, engine } = await setup(t)
   const a = world.step('a')
   let tick = 0
+  const next = () => {
+    tick += 1
+    return String(tick)
+  }
   const make = () =>
-    defineWorkflow<string, unknown>('w', [a], (f) => f.step(a, String((tick += 1))), { afterCrash: 'resume' })
+    defineWorkflow<string, unknown>('w', [a], (f) => f.step(a, next()), { afterCrash: 'resume' })
   const { observe, reached } = crashAt('a', 'ran')
   void engine(observe).run(make(), 'x')
   await reached
