@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { DatabaseSync } from 'node:sqlite'
-import { CloudError, sysErrors } from '#kernel'
+import type { CloudError } from '#kernel'
 import type { Session, Tx } from './database.ts'
-import { storageError, translate } from './sqlite-errors.ts'
+import { databaseClosed, storageError, translate } from './sqlite-errors.ts'
 
 /** One write waiting for, or inside, a group commit. */
 interface Unit {
@@ -52,7 +52,7 @@ export class GroupCommit {
   /** Refuses new writes and waits until those under way have ended. */
   async close(): Promise<void> {
     const draining = this.#draining
-    this.#refusal ??= new CloudError(sysErrors.ioError, 'the database is closed: the management node stops')
+    this.#refusal ??= databaseClosed()
     await draining
   }
 

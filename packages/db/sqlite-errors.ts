@@ -18,11 +18,16 @@ const STORAGE_CODES: ReadonlySet<number> = new Set([
 
 /** Tells conflicts of unique values apart, because callers react to them, and names failures of the machine (SYS.1016). */
 export function translate(error: unknown): unknown {
+  if ((error as { code?: string } | undefined)?.code === 'ERR_INVALID_STATE') return databaseClosed()
   const code = (error as { errcode?: number } | undefined)?.errcode
   // 1555 primary key, 2067 unique index
   if (code === 1555 || code === 2067) return new UniqueConflict((error as Error).message, { cause: error })
   if (code !== undefined && STORAGE_CODES.has(code & 0xff)) return storageError('the database failed', error)
   return error
+}
+
+export function databaseClosed(): CloudError {
+  return new CloudError(sysErrors.ioError, 'the database is closed: the management node stops')
 }
 
 /** SYS.1016: what was being done, and the reason SQLite gave. */

@@ -150,6 +150,7 @@ test('close waits for writes under way, refuses later ones by name, and may be c
     { code: 'SYS.1016', details: /closed/ },
   )
   await Promise.all([closing, db.close(), ...writes])
+  await assert.rejects(uuids(db), { code: 'SYS.1016', details: /closed/ })
   const again = openSqlite(file)
   assert.equal((await uuids(again)).length, 600)
   await again.close()

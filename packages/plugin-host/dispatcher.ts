@@ -3,6 +3,7 @@ import type { Database } from '#db'
 import {
   CloudError,
   describeError,
+  type ErrorBody,
   fromErrorBody,
   isUuid,
   type KeyedQueues,
@@ -89,13 +90,14 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     apis: [...deps.registrations.values()].map((r) => r.api),
     call: async (request) => {
       if (request.api.kind !== 'job') return answer(deps, request)
-      const { jobUuid } = await submit(deps, request)
+      const { jobUuid, refusal } = await submit(deps, request)
+      if (refusal !== undefined) throw fromErrorBody(refusal)
       const status = await deps.jobs.status(jobUuid)
       const result = status?.result ?? (await deps.jobs.done(jobUuid))
       if ('error' in result) throw fromErrorBody(result.error)
       return result.output
     },
-    submit: (request) => submit(deps, request),
+    submit: async (request) => ({ jobUuid: (await submit(deps, request)).jobUuid }),
   }
 }
 
@@ -115,7 +117,10 @@ async function answer(deps: DispatcherDeps, request: ApiRequest): Promise<ApiRep
   }
 }
 
-async function submit(deps: DispatcherDeps, request: ApiRequest): Promise<{ jobUuid: string }> {
+async function submit(
+  deps: DispatcherDeps,
+  request: ApiRequest,
+): Promise<{ jobUuid: string; refusal?: ErrorBody }> {
   const { api } = request
   const jobUuid = request.jobUuid ?? newUuid()
   let prepared: Prepared
@@ -124,8 +129,9 @@ async function submit(deps: DispatcherDeps, request: ApiRequest): Promise<{ jobU
       throw new CloudError(sysErrors.invalidArgument, `the job uuid '${jobUuid}' is not a uuid`)
     prepared = await prepare(deps, request)
   } catch (error) {
-    deps.jobs.refuse(jobUuid, api.name, toErrorBody(error))
-    return { jobUuid }
+    const refusal = toErrorBody(error)
+    deps.jobs.refuse(jobUuid, api.name, refusal)
+    return { jobUuid, refusal }
   }
   await deps.jobs.accept({ uuid: jobUuid, apiName: api.name, accountUuid: prepared.accountUuid })
   void runJob(deps, prepared, request, jobUuid)
