@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { tempDatabase, tempDir } from '#testkit'
 import type { Database, Tx } from './database.ts'
 import type { Migration } from './schema.ts'
@@ -14,6 +13,7 @@ const schema: Migration = {
   create: [{ name: 'ItemVO', columns: { uuid: 'uuid', n: 'int' }, primaryKey: ['uuid'] }],
 }
 
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 const add = (tx: Tx, uuid: string, n = 0) =>
   tx.run('INSERT INTO `ItemVO` (`uuid`, `n`) VALUES (?, ?)', [uuid, n])
 const uuids = async (db: Database) =>

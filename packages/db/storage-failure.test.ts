@@ -11,7 +11,7 @@ const mountable = process.getuid?.() === 0 && spawnSync('mount', ['--version']).
 const skip = mountable ? false : 'needs root and mount, to make a small file system'
 
 function smallDisk(t: TestContext, sizeKiB: number): string {
-  const dir = mkdtempSync(join(tmpdir(), 'zstack-test-'))
+  const dir = mkdtempSync(join(tmpdir(), 'zs-temp-'))
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeKiB}k`, 'zstack-test', dir])
   // Hooks run in order of registration: a database that is still open outlives the lazy unmount and is closed afterwards.
   t.after(() => {

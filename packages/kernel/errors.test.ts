@@ -37,6 +37,7 @@ test('anything thrown has a wire form without a stack, and its causes are levels
   fc.assert(
     fc.property(fc.anything(), (thrown) => {
       assert.equal(toErrorBody(new Error('x', { cause: thrown })).code, 'SYS.1000')
+      assert.equal(typeof describeError(thrown), 'string')
     }),
   )
   const bug = new TypeError('x is not a function', { cause: new CloudError(defineError('A.1', 'a'), 'deep') })

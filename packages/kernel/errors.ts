@@ -82,7 +82,7 @@ function bodyOf(error: unknown, causesLeft: number): ErrorBody {
   const body: ErrorBody =
     error instanceof CloudError
       ? { code: error.code, description: error.description, details: error.details }
-      : { ...sysErrors.internal, details: error instanceof Error ? error.message : String(error) }
+      : { ...sysErrors.internal, details: wordsOf(error) }
   if (error instanceof CloudError && error.opaque !== undefined) body.opaque = error.opaque
   if (error instanceof CloudError && error.retryAfterSeconds !== undefined)
     body.retryAfterSeconds = error.retryAfterSeconds
@@ -100,12 +100,22 @@ export function fromErrorBody(body: ErrorBody): CloudError {
   })
 }
 
+/** Anything may be thrown, also what has no text form. */
+function wordsOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message
+  try {
+    return String(thrown)
+  } catch {
+    return Object.prototype.toString.call(thrown)
+  }
+}
+
 /** The whole story of an error on one line: details, then each cause. */
 export function describeError(error: unknown): string {
   const parts: string[] = []
   let e = error
   do {
-    parts.push(e instanceof CloudError ? e.details : e instanceof Error ? e.message : String(e))
+    parts.push(e instanceof CloudError ? e.details : wordsOf(e))
     e = e instanceof Error ? e.cause : undefined
   } while (e !== undefined && parts.length <= MAX_CAUSES)
   return parts.join(': ')

@@ -151,7 +151,7 @@ test('work that arrives when a slot is handed over does not jump the queue', asy
   const late: Promise<void>[] = []
   const first = limiter.run(() => held.promise)
   const waiting = limiter.run(async () => void order.push('waiting'))
-  first.then(() => late.push(limiter.run(async () => void order.push('late'))))
+  void first.then(() => late.push(limiter.run(async () => void order.push('late'))))
   held.open()
   await first
   await waiting

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import type { Api } from '#contract'
 import { count, insert } from '#db'
 import { type Logger, newUuid, silentLogger } from '#kernel'
-import { waitFor } from '#testkit'
+import { tempDatabase, waitFor } from '#testkit'
+import type { CloudOptions } from './host.ts'
 import {
   createThing,
   deleteThing,
   getThing,
-  isReadyToGo,
   queryThing,
   thing,
   tinyCloud,
@@ -22,18 +22,17 @@ const asked = (api: Api, params: Record<string, unknown> = {}, more: object = go
   ...more,
 })
 
-async function started(...args: Parameters<typeof tinyCloud>) {
-  const tiny = await tinyCloud(...args)
+async function started(t: TestContext, options: Partial<CloudOptions> = {}) {
+  const tiny = await tinyCloud(t, (await tempDatabase(t)).db, options)
   await tiny.cloud.start()
   return { ...tiny, ...tiny.cloud, call: tiny.cloud.dispatcher.call, submit: tiny.cloud.dispatcher.submit }
 }
 
 test('readiness goes before the session, the session before the parameters, those before the references', async (t) => {
-  const { cloud } = await tinyCloud(t)
+  const { cloud } = await tinyCloud(t, (await tempDatabase(t)).db)
   const { call } = cloud.dispatcher
   const bad = { uuid: 7_000_000_000, what: 'x'.repeat(3000) }
   await assert.rejects(call(asked(touchThing, bad, {})), { code: 'SYS.1010' })
-  assert.deepEqual(await call(asked(isReadyToGo, {}, {})), {})
   await cloud.start()
   await assert.rejects(call(asked(touchThing, bad, {})), { code: 'ID.1001' })
   await assert.rejects(call(asked(touchThing, bad)), { code: 'SYS.1007', opaque: { field: 'what' } })

@@ -40,7 +40,7 @@ test('what was started is stopped in reverse order, also when a later plugin fai
 
 test('loading comes before recovery and readiness; a call is refused until all is done', async (t) => {
   const order: string[] = []
-  const { cloud } = await tinyCloud(t, {
+  const { cloud } = await tinyCloud(t, (await tempDatabase(t)).db, {
     plugins: [
       plugin('x', [], (ctx) => {
         ctx.onReady(() => void order.push('ready'))
@@ -125,8 +125,7 @@ test('a call cut off by a crash is answered after the restart, with what became 
   const { db } = await tempDatabase(t)
   const reached = Promise.withResolvers<void>()
   const never = new Promise<never>(() => {})
-  const first = await tinyCloud(t, {
-    db,
+  const first = await tinyCloud(t, db, {
     observe: ({ phase }) => {
       if (phase === 'ran') reached.resolve()
       return phase === 'ran' ? never : undefined
@@ -136,7 +135,7 @@ test('a call cut off by a crash is answered after the restart, with what became 
   const params = { name: 'a', resourceUuid: '0123456789ab4def8123456789abcdef' }
   const { jobUuid } = await first.cloud.dispatcher.submit({ api: createThing, params, sessionUuid: 'good' })
   await reached.promise
-  const second = await tinyCloud(t, { db })
+  const second = await tinyCloud(t, db)
   await second.cloud.start()
   const status = await second.cloud.jobs.status(jobUuid)
   assert.equal(status?.state, 'Done')

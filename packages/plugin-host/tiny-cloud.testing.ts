@@ -1,8 +1,7 @@
 import type { TestContext } from 'node:test'
 import { defineApi, defineQuery, defineResource, optional, ref, text } from '#contract'
 import { type Database, insert, type Migration, remove } from '#db'
-import { CloudError, defineError, type Logger, silentLogger } from '#kernel'
-import { tempDatabase } from '#testkit'
+import { CloudError, defineError, silentLogger } from '#kernel'
 import { defineStep, defineWorkflow } from '#workflow'
 import { authenticator, type Cloud, type CloudOptions, createCloud } from './host.ts'
 import { definePlugin, type Plugin } from './plugin.ts'
@@ -45,14 +44,6 @@ export const getThing = defineApi({
   kind: 'sync',
   method: 'GET',
   input: { what: text('w') },
-})
-export const isReadyToGo = defineApi({
-  ...api,
-  name: 'IsReadyToGo',
-  kind: 'sync',
-  method: 'GET',
-  needSession: false,
-  input: {},
 })
 export const queryThing = defineQuery({ ...api, name: 'QueryThing', resource: thing })
 
@@ -111,7 +102,6 @@ export function tinyPlugin(behaviour: Behaviour): Plugin {
         getThing,
         async ({ what }) => (await behaviour.touch(what, new AbortController().signal)) as never,
       )
-      ctx.handle(isReadyToGo, async () => ({}))
       ctx.queries(queryThing)
     },
   })
@@ -127,14 +117,14 @@ const node = { uuid: 'node', address: '127.0.0.1', dataDir: '/nowhere', version:
 
 export async function tinyCloud(
   t: TestContext,
-  options: Partial<CloudOptions> & { readonly log?: Logger } = {},
+  db: Database,
+  options: Partial<CloudOptions> = {},
 ): Promise<TinyCloud> {
   const behaviour: Behaviour = {
     touch: async () => ({}),
     insertThing: async () => {},
     reply: (uuid) => ({ uuid }),
   }
-  const db = options.db ?? (await tempDatabase(t)).db
   const plugins = [tinyPlugin(behaviour), ...(options.plugins ?? [])]
   const cloud = await createCloud({ log: silentLogger, ...options, node, db, plugins })
   t.after(() => cloud.stop())

@@ -6,7 +6,7 @@ import { type Database, type Migration, migrate, openSqlite } from '#db'
 
 /** A directory that is gone after the test, also when it fails. */
 export function tempDir(t: Pick<TestContext, 'after'>): string {
-  const dir = mkdtempSync(join(tmpdir(), 'zstack-test-'))
+  const dir = mkdtempSync(join(tmpdir(), 'zs-temp-'))
   t.after(() => rmSync(dir, { recursive: true, force: true }))
   return dir
 }
@@ -21,7 +21,7 @@ export async function tempDatabase(
   t: Pick<TestContext, 'after'>,
   migrations: readonly Migration[] = [],
 ): Promise<TempDatabase> {
-  const dir = mkdtempSync(join(tmpdir(), 'zstack-test-'))
+  const dir = mkdtempSync(join(tmpdir(), 'zs-temp-'))
   const file = join(dir, 'test.db')
   const db = openSqlite(file)
   // Hooks run in order of registration: first close, then remove.

@@ -26,100 +26,136 @@ export interface RunOf {
   readonly recorded?: readonly StepRow[]
 }
 
-export function createRun(deps: EngineDeps, workflow: Workflow<never, unknown>, of: RunOf): Run {
-  const { uuid, task, recorded = [] } = of
-  const taskId = of.taskId ?? task?.id
-  const context: StepContext = contextOf(deps, uuid, workflow.name, taskId, task?.signal)
-  const done: StepRow[] = []
-  let previousOutput: unknown
-  let current: { readonly name: string; readonly over: Promise<void> } | undefined
-  let ended = false
-  let stuck = false
+/** Guards the order of a body's steps and remembers what has to be taken back. */
+class WorkflowRun implements Run {
+  readonly flow: Flow
+  readonly #deps: EngineDeps
+  readonly #workflow: Workflow<never, unknown>
+  readonly #of: RunOf
+  readonly #recorded: readonly StepRow[]
+  readonly #context: StepContext
+  readonly #done: StepRow[] = []
+  #previousOutput: unknown
+  #current: { readonly name: string; readonly over: Promise<void> } | undefined
+  #ended = false
+  #stuck = false
 
-  function step<I, O>(definition: Step<I, O>, stepInput: I): Promise<O> {
-    const refusal = refusalOf(definition as AnyStep)
-    if (refusal !== undefined) return Promise.reject(refusal)
-    const result = perform(definition, stepInput)
-    const clear = () => {
-      current = undefined
+  constructor(deps: EngineDeps, workflow: Workflow<never, unknown>, of: RunOf) {
+    this.#deps = deps
+    this.#workflow = workflow
+    this.#of = of
+    this.#recorded = of.recorded ?? []
+    this.#context = this.#newContext(of.task?.signal)
+    this.flow = { uuid: of.uuid, step: (definition, input) => this.#step(definition, input) }
+  }
+
+  begun(): boolean {
+    return this.#done.length > 0
+  }
+
+  stuck(): boolean {
+    return this.#stuck
+  }
+
+  finish(): void {
+    const current = this.#current
+    if (current !== undefined)
+      throw new Error(`${this.#workflow.name} ended while ${current.name} was running`)
+    this.#ended = true
+  }
+
+  async fail(error: unknown): Promise<CloudError> {
+    this.#ended = true
+    await this.#current?.over
+    const { name } = this.#workflow
+    const failure = asCloudError(error, name)
+    // A resumed body that failed early has not come by everything that was begun.
+    const begun = [...this.#done, ...this.#recorded.slice(this.#done.length)]
+    if (begun.length === 0) return failure
+    const context = this.#newContext()
+    context.log.warn({ err: describeError(error) }, 'workflow rolls back')
+    try {
+      await this.#deps.journal.rollingBack(this.#of.uuid, toErrorBody(failure))
+    } catch (refusal) {
+      // Undone steps of a workflow that is resumed after a crash would be taken for done: first the journal, then the undo.
+      context.log.error({ err: describeError(refusal) }, 'the journal of a workflow could not be written')
+      this.#stuck = true
+      return withUndo(failure, name, begun.length)
     }
-    current = { name: definition.name, over: result.then(clear, clear) }
+    const left = await rollBack(this.#deps, this.#workflow, this.#of.uuid, begun, context)
+    this.#stuck = left > 0
+    return withUndo(failure, name, left)
+  }
+
+  #step<I, O>(definition: Step<I, O>, input: I): Promise<O> {
+    const refusal = this.#refusalOf(definition as AnyStep)
+    if (refusal !== undefined) return Promise.reject(refusal)
+    const result = this.#perform(definition, input)
+    const clear = () => {
+      this.#current = undefined
+    }
+    this.#current = { name: definition.name, over: result.then(clear, clear) }
     return result
   }
 
-  function refusalOf(definition: AnyStep): Error | undefined {
-    const what = `step ${definition.name} of workflow ${workflow.name}`
-    if (!workflow.steps.includes(definition)) return new Error(`${what} is not declared by it`)
-    if (ended) return new Error(`${what} began after the workflow had ended`)
+  #refusalOf(definition: AnyStep): Error | undefined {
+    const { name, steps } = this.#workflow
+    const what = `step ${definition.name} of workflow ${name}`
+    if (!steps.includes(definition)) return new Error(`${what} is not declared by it`)
+    if (this.#ended) return new Error(`${what} began after the workflow had ended`)
     // The journal holds one line of steps, each with the output of the one before.
-    if (current !== undefined)
-      return new Error(`${what} began while ${current.name} was running; await it first`)
-    if (context.signal.aborted) return new CloudError(sysErrors.cancelled, `${workflow.name} was cancelled`)
+    if (this.#current !== undefined)
+      return new Error(`${what} began while ${this.#current.name} was running; await it first`)
+    if (this.#context.signal.aborted) return new CloudError(sysErrors.cancelled, `${name} was cancelled`)
     return undefined
   }
 
-  async function perform<I, O>(definition: Step<I, O>, stepInput: I): Promise<O> {
-    const seq = done.length
-    const earlier = recorded[seq]
+  async #perform<I, O>(definition: Step<I, O>, input: I): Promise<O> {
+    const { name, steps } = this.#workflow
+    const seq = this.#done.length
+    const earlier = this.#recorded[seq]
     if (earlier !== undefined && earlier.name !== definition.name)
-      throw new Error(
-        `${workflow.name} came to ${definition.name} when resumed, but had begun ${earlier.name}`,
-      )
+      throw new Error(`${name} came to ${definition.name} when resumed, but had begun ${earlier.name}`)
     // The last recorded step may have been cut off: it runs again, as every step tolerates.
-    if (earlier !== undefined && seq < recorded.length - 1) {
-      done.push(earlier)
-      previousOutput = earlier.output
+    if (earlier !== undefined && seq < this.#recorded.length - 1) {
+      this.#done.push(earlier)
+      this.#previousOutput = earlier.output
       return earlier.output as O
     }
-    if (earlier === undefined) await journal(definition.name, seq, stepInput)
+    if (earlier === undefined) await this.#journal(definition.name, seq, input)
     // What the journal says was begun is what can be taken back, so it is also what runs again.
-    const actualInput = earlier === undefined ? stepInput : (earlier.input as I)
-    const entry = { seq, name: definition.name, input: actualInput as unknown, output: undefined as unknown }
-    done.push(entry)
-    task?.progress(Math.min(99, Math.round((seq / workflow.steps.length) * 100)), definition.name)
-    const output = await runStep(deps, workflow.name, definition, actualInput, context)
-    requireJson(output, workflow.name, `the output of step ${definition.name}`)
+    const actual = earlier === undefined ? input : (earlier.input as I)
+    const entry = { seq, name: definition.name, input: actual as unknown, output: undefined as unknown }
+    this.#done.push(entry)
+    this.#of.task?.progress(Math.min(99, Math.round((seq / steps.length) * 100)), definition.name)
+    const output = await runStep(this.#deps, name, definition, actual, this.#context)
+    requireJson(output, name, `the output of step ${definition.name}`)
     entry.output = output
-    previousOutput = output
+    this.#previousOutput = output
     return output
   }
 
-  async function journal(name: string, seq: number, input: unknown): Promise<void> {
-    requireJson(input, workflow.name, `the input of step ${name}`)
-    const record = { seq, name, input, previousOutput }
-    if (seq > 0) return deps.journal.step(uuid, record)
-    requireJson(of.input, workflow.name, 'its input')
-    await deps.journal.begin({ uuid, name: workflow.name, taskId, input: of.input }, record)
+  async #journal(step: string, seq: number, input: unknown): Promise<void> {
+    const { name } = this.#workflow
+    const { uuid } = this.#of
+    requireJson(input, name, `the input of step ${step}`)
+    const record = { seq, name: step, input, previousOutput: this.#previousOutput }
+    if (seq > 0) return this.#deps.journal.step(uuid, record)
+    requireJson(this.#of.input, name, 'its input')
+    await this.#deps.journal.begin({ uuid, name, taskId: this.#taskId(), input: this.#of.input }, record)
   }
 
-  function finish(): void {
-    if (current !== undefined) throw new Error(`${workflow.name} ended while ${current.name} was running`)
-    ended = true
+  #taskId(): string | undefined {
+    return this.#of.taskId ?? this.#of.task?.id
   }
 
-  async function fail(error: unknown): Promise<CloudError> {
-    ended = true
-    await current?.over
-    const failure = asCloudError(error, workflow.name)
-    // A resumed body that failed early has not come by everything that was begun.
-    const begun = [...done, ...recorded.slice(done.length)]
-    if (begun.length === 0) return failure
-    const undoContext = contextOf(deps, uuid, workflow.name, taskId)
-    undoContext.log.warn({ err: describeError(error) }, 'workflow rolls back')
-    try {
-      await deps.journal.rollingBack(uuid, toErrorBody(failure))
-    } catch (refusal) {
-      // Undone steps of a workflow that is resumed after a crash would be taken for done: first the journal, then the undo.
-      undoContext.log.error({ err: describeError(refusal) }, 'the journal of a workflow could not be written')
-      stuck = true
-      return withUndo(failure, workflow.name, begun.length)
-    }
-    const left = await rollBack(deps, workflow, uuid, begun, undoContext)
-    stuck = left > 0
-    return withUndo(failure, workflow.name, left)
+  #newContext(signal?: AbortSignal): StepContext {
+    return contextOf(this.#deps, this.#of.uuid, this.#workflow.name, this.#taskId(), signal)
   }
+}
 
-  return { flow: { uuid, step }, begun: () => done.length > 0, stuck: () => stuck, finish, fail }
+export function createRun(deps: EngineDeps, workflow: Workflow<never, unknown>, of: RunOf): Run {
+  return new WorkflowRun(deps, workflow, of)
 }
 
 function requireJson(value: unknown, workflow: string, what: string): void {
