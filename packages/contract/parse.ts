@@ -4,24 +4,38 @@ import type { Field, Infer, Shape } from './fields.ts'
 /**
  * Checks `raw` against `shape` and returns the typed value: unknown members are dropped, strings trimmed, defaults filled in,
  * numbers and booleans accepted in their string form (the original's CLI sends every value as a string).
- * Throws SYS.1007 with the field's name and the reason. `owner` names what is being parsed, for the message.
+ * Throws SYS.1007 with the field's name and the reason, and nothing else, whatever `raw` is. `owner` names what is being
+ * parsed, for the message.
  */
 export function parse<S extends Shape>(
   shape: S,
   raw: Readonly<Record<string, unknown>>,
   owner: string,
 ): Infer<S> {
+  if (!isObject(raw))
+    throw new CloudError(sysErrors.invalidArgument, `${owner} must be an object, got ${kindOf(raw)}`)
+  return parseMembers(shape, raw, '', owner) as Infer<S>
+}
+
+function parseMembers(
+  shape: Shape,
+  raw: Readonly<Record<string, unknown>>,
+  prefix: string,
+  owner: string,
+): Record<string, unknown> {
   const out: Record<string, unknown> = {}
   for (const [name, field] of Object.entries(shape)) {
-    const value = parseField(field, raw[name], name, owner)
+    const given = Object.hasOwn(raw, name) ? raw[name] : undefined
+    const value = parseField(field, given, prefix + name, owner)
     if (value !== undefined) out[name] = value
   }
-  return out as Infer<S>
+  return out
 }
 
 function parseField(field: Field, raw: unknown, path: string, owner: string): unknown {
   if (raw === undefined || raw === null) {
-    if (field.constraints.default !== undefined) return field.constraints.default
+    // A copy: the caller may change what it gets, the declaration must not follow.
+    if (field.constraints.default !== undefined) return structuredClone(field.constraints.default)
     if (field.required) throw bad(path, owner, 'is mandatory, but it was not given')
     return undefined
   }
@@ -54,7 +68,9 @@ function parseString(field: Field, raw: unknown, path: string, owner: string): s
   if (choices !== undefined && !choices.includes(value)) {
     throw bad(path, owner, `must be one of [${choices.join(', ')}], got ${JSON.stringify(value)}`)
   }
-  if (pattern !== undefined && !pattern.test(value)) throw bad(path, owner, `must match ${pattern.source}`)
+  // `search` keeps no position between calls, which `test` does for patterns with the flag g.
+  if (pattern !== undefined && value.search(pattern) < 0)
+    throw bad(path, owner, `must match ${pattern.source}`)
   return value
 }
 
@@ -67,7 +83,8 @@ function parseNumber(field: Field, raw: unknown, path: string, owner: string): n
   if (range !== undefined && (value < range[0] || value > range[1])) {
     throw bad(path, owner, `must be between ${range[0]} and ${range[1]}, got ${value}`)
   }
-  return value
+  // `-0` would come back from the database as 0.
+  return value + 0
 }
 
 function parseBoolean(_field: Field, raw: unknown, path: string, owner: string): boolean {
@@ -90,17 +107,12 @@ function parseMap(field: Field, raw: unknown, path: string, owner: string): Reco
   const element = field.constraints.element
   if (element === undefined) return raw
   const entries = Object.entries(raw).map(([k, v]) => [k, parseField(element, v, `${path}.${k}`, owner)])
-  return Object.fromEntries(entries)
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
 }
 
 function parseStruct(field: Field, raw: unknown, path: string, owner: string): unknown {
   if (!isObject(raw)) throw bad(path, owner, `must be an object, got ${kindOf(raw)}`)
-  const out: Record<string, unknown> = {}
-  for (const [name, member] of Object.entries(field.constraints.shape ?? {})) {
-    const value = parseField(member, raw[name], `${path}.${name}`, owner)
-    if (value !== undefined) out[name] = value
-  }
-  return out
+  return parseMembers(field.constraints.shape ?? {}, raw, `${path}.`, owner)
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {
@@ -118,5 +130,6 @@ function kindOf(value: unknown): string {
 }
 
 function show(value: unknown): string {
+  if (typeof value === 'number') return String(value)
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : kindOf(value)
 }

@@ -12,7 +12,8 @@ export {
   update,
 } from './records.ts'
 export { type ColumnType, type Migration, migrate, type Table } from './schema.ts'
-export { openSqlite, UniqueConflict } from './sqlite.ts'
+export { openSqlite } from './sqlite.ts'
+export { UniqueConflict } from './sqlite-errors.ts'
 export {
   atLeast,
   atMost,

@@ -25,13 +25,17 @@ export async function insert<S extends Shape>(tx: Tx, resource: Resource<S>, row
   )
 }
 
-/** Changes the rows that match and returns how many did: 0 tells that a guard in `where` did not hold. */
+/**
+ * Changes the rows that match and returns how many did: 0 tells that a guard in `where` did not hold. An empty `patch` changes
+ * nothing and counts only.
+ */
 export async function update<S extends Shape>(
   tx: Tx,
   resource: Resource<S>,
   where: Where<Infer<S>>,
   patch: Patch<Infer<S>>,
 ): Promise<number> {
+  if (Object.keys(patch).length === 0) return count(tx, resource, where)
   const params: SqlValue[] = []
   const set = compilePatch(patch as Readonly<Record<string, unknown>>, params)
   const condition = compileWhere(where as Readonly<Record<string, unknown>>, params)

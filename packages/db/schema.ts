@@ -39,6 +39,7 @@ const sqliteTypes: Record<ColumnType, string> = {
 
 /** Brings the schema up to date. Refuses when an applied migration was edited or the database is newer than the program. */
 export async function migrate(db: Database, migrations: readonly Migration[]): Promise<string[]> {
+  refuseDuplicates(migrations)
   await db.execute(
     'CREATE TABLE IF NOT EXISTS `SchemaMigration` (`id` TEXT PRIMARY KEY, `checksum` TEXT NOT NULL, `appliedAt` INTEGER NOT NULL) STRICT',
   )
@@ -66,13 +67,21 @@ export async function migrate(db: Database, migrations: readonly Migration[]): P
   return done
 }
 
+function refuseDuplicates(migrations: readonly Migration[]): void {
+  const seen = new Set<string>()
+  for (const { id } of migrations) {
+    if (seen.has(id)) throw new Error(`two migrations have the id ${id}; every migration needs its own`)
+    seen.add(id)
+  }
+}
+
 function refuseUnknown(applied: ReadonlyMap<string, string>, migrations: readonly Migration[]): void {
   const known = new Set(migrations.map((m) => m.id))
   const unknown = [...applied.keys()].filter((id) => !known.has(id))
   if (unknown.length === 0) return
   throw new CloudError(
     sysErrors.internal,
-    `the database was made by a newer version (it has the migrations ${unknown.join(', ')}); start that version, or restore a backup`,
+    `the database was made by a newer version (it has the migrations ${unknown.join(', ')}); start that version with the same plugins, or restore a backup`,
   )
 }
 

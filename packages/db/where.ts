@@ -9,9 +9,13 @@ export interface Condition<T> {
 /** Conditions on columns, all of which must hold. */
 export type Where<T> = { readonly [K in keyof T]?: T[K] | Condition<NonNullable<T[K]>> | undefined }
 
+// Tells increments from JSON values of the same shape, which may come from users.
+const computed = Symbol('computed')
+
 /** A new value computed from the old one in the database, so that concurrent changes add up. */
 export interface Increment {
   readonly plus: number
+  readonly [computed]: true
 }
 
 /** New values of columns; `undefined` sets NULL, an absent member leaves the column alone. */
@@ -27,7 +31,7 @@ export const not = <T>(value: T): Condition<T> => ({ op: '!=', values: [value] }
 export const like = (pattern: string): Condition<string> => ({ op: 'like', values: [pattern] })
 export const isNull: Condition<never> = { op: 'is null', values: [] }
 export const notNull: Condition<never> = { op: 'is not null', values: [] }
-export const plus = (amount: number): Increment => ({ plus: amount })
+export const plus = (amount: number): Increment => ({ plus: amount, [computed]: true })
 
 export function toSql(value: unknown): SqlValue {
   if (value === undefined || value === null) return null
@@ -80,5 +84,5 @@ function isCondition(value: unknown): value is Condition<unknown> {
 }
 
 function isIncrement(value: unknown): value is Increment {
-  return typeof value === 'object' && value !== null && 'plus' in value
+  return typeof value === 'object' && value !== null && computed in value
 }

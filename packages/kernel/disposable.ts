@@ -3,7 +3,7 @@ export interface Disposable {
   dispose(): void | Promise<void>
 }
 
-/** Owns what was started and stops it in reverse order; every disposal is attempted, the first failure is thrown. */
+/** Owns what was started and stops it in reverse order; every disposal is attempted, what failed is thrown. */
 export class Scope implements Disposable {
   readonly #owned: Disposable[] = []
 
@@ -25,6 +25,7 @@ export class Scope implements Disposable {
         failures.push(error)
       }
     }
-    if (failures.length > 0) throw failures[0]
+    if (failures.length === 1) throw failures[0]
+    if (failures.length > 1) throw new AggregateError(failures, `${failures.length} disposals failed`)
   }
 }

@@ -67,17 +67,27 @@ export interface ErrorBody {
   details: string
   cause?: ErrorBody
   opaque?: Readonly<Record<string, unknown>>
+  retryAfterSeconds?: number
 }
+
+// A chain of causes may be a circle by mistake; nobody reads further than this.
+const MAX_CAUSES = 20
 
 /** Turns anything thrown into its wire form. */
 export function toErrorBody(error: unknown): ErrorBody {
-  if (!(error instanceof CloudError)) {
-    const details = error instanceof Error ? error.message : String(error)
-    return { code: sysErrors.internal.code, description: sysErrors.internal.description, details }
-  }
-  const body: ErrorBody = { code: error.code, description: error.description, details: error.details }
-  if (error.opaque !== undefined) body.opaque = error.opaque
-  if (error.cause !== undefined) body.cause = toErrorBody(error.cause)
+  return bodyOf(error, MAX_CAUSES)
+}
+
+function bodyOf(error: unknown, causesLeft: number): ErrorBody {
+  const body: ErrorBody =
+    error instanceof CloudError
+      ? { code: error.code, description: error.description, details: error.details }
+      : { ...sysErrors.internal, details: wordsOf(error) }
+  if (error instanceof CloudError && error.opaque !== undefined) body.opaque = error.opaque
+  if (error instanceof CloudError && error.retryAfterSeconds !== undefined)
+    body.retryAfterSeconds = error.retryAfterSeconds
+  const cause = error instanceof Error ? error.cause : undefined
+  if (cause !== undefined && causesLeft > 0) body.cause = bodyOf(cause, causesLeft - 1)
   return body
 }
 
@@ -86,14 +96,27 @@ export function fromErrorBody(body: ErrorBody): CloudError {
   return new CloudError(body, body.details, {
     ...(body.cause === undefined ? {} : { cause: fromErrorBody(body.cause) }),
     ...(body.opaque === undefined ? {} : { opaque: body.opaque }),
+    ...(body.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: body.retryAfterSeconds }),
   })
+}
+
+/** Anything may be thrown, also what has no text form. */
+function wordsOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message
+  try {
+    return String(thrown)
+  } catch {
+    return Object.prototype.toString.call(thrown)
+  }
 }
 
 /** The whole story of an error on one line: details, then each cause. */
 export function describeError(error: unknown): string {
   const parts: string[] = []
-  for (let e: unknown = error; e !== undefined; e = e instanceof Error ? e.cause : undefined) {
-    parts.push(e instanceof CloudError ? e.details : e instanceof Error ? e.message : String(e))
-  }
+  let e = error
+  do {
+    parts.push(e instanceof CloudError ? e.details : wordsOf(e))
+    e = e instanceof Error ? e.cause : undefined
+  } while (e !== undefined && parts.length <= MAX_CAUSES)
   return parts.join(': ')
 }

@@ -14,6 +14,8 @@ interface Waiting {
   startedAtMs: number | undefined
   readonly start: () => void
   readonly reject: (error: unknown) => void
+  /** Stops listening to the caller's signal: started work sees the signal itself. */
+  stopListening: () => void
 }
 
 /**
@@ -23,8 +25,12 @@ interface Waiting {
 export class KeyedQueues {
   readonly #queues = new Map<string, Waiting[]>()
 
-  /** Runs `work` when everything queued earlier under `key` has ended. `label` is shown to operators. */
+  /**
+   * Runs `work` when everything queued earlier under `key` has ended. `label` is shown to operators. Work whose `signal` fires
+   * before it starts is never run; the promise then rejects with SYS.1017.
+   */
   run<T>(key: string, label: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (signal?.aborted === true) return Promise.reject(cancelled(label, key))
     return new Promise<T>((resolve, reject) => {
       const queue = this.#queues.get(key) ?? []
       const entry: Waiting = {
@@ -32,11 +38,13 @@ export class KeyedQueues {
         enqueuedAtMs: Date.now(),
         startedAtMs: undefined,
         reject,
+        stopListening: () => {},
         start: () => {
           entry.startedAtMs = Date.now()
-          // The work's own promise settles the caller; the queue only needs to know that it ended.
+          entry.stopListening()
+          // The queue moves on first, so that who is told of the end no longer sees the work in it.
           const running = (async () => work())()
-          running.then(resolve, reject).finally(() => this.#next(key))
+          running.finally(() => this.#next(key)).then(resolve, reject)
         },
       }
       queue.push(entry)
@@ -45,7 +53,10 @@ export class KeyedQueues {
         entry.start()
         return
       }
-      signal?.addEventListener('abort', () => this.#cancel(key, entry), { once: true })
+      if (signal === undefined) return
+      const cancel = () => this.#cancel(key, entry)
+      signal.addEventListener('abort', cancel, { once: true })
+      entry.stopListening = () => signal.removeEventListener('abort', cancel)
     })
   }
 
@@ -77,19 +88,21 @@ export class KeyedQueues {
     const at = queue?.indexOf(entry) ?? -1
     if (queue === undefined || at < 0) return
     queue.splice(at, 1)
-    entry.reject(
-      new CloudError(sysErrors.cancelled, `${entry.label} was cancelled while it waited for ${key}`),
-    )
+    entry.reject(cancelled(entry.label, key))
   }
 }
 
-/** Lets at most `limit()` pieces of work run at the same time; the rest wait in arrival order. */
+function cancelled(label: string, key: string): CloudError {
+  return new CloudError(sysErrors.cancelled, `${label} was cancelled while it waited for ${key}`)
+}
+
+/** Lets at most `limit()` pieces of work run at the same time; the rest wait and start in arrival order. */
 export class Limiter {
   #running = 0
   readonly #waiting: (() => void)[] = []
   readonly #limit: () => number
 
-  /** `limit` is read each time, so that a configuration change takes effect at once. */
+  /** `limit` is read whenever work arrives or ends; call `admit` when it grew and neither may happen soon. */
   constructor(limit: () => number) {
     this.#limit = limit
   }
@@ -103,14 +116,23 @@ export class Limiter {
   }
 
   async run<T>(work: () => Promise<T>): Promise<T> {
-    // Woken work competes with work that arrives in the same turn, hence a loop and not an `if`.
-    while (this.#running >= this.#limit()) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    this.#running += 1
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve)
+      this.admit()
+    })
     try {
       return await work()
     } finally {
       this.#running -= 1
-      if (this.#running < this.#limit()) this.#waiting.shift()?.()
+      this.admit()
+    }
+  }
+
+  /** Starts as much waiting work as the limit allows now. The slot is taken here, so that nobody can jump the queue. */
+  admit(): void {
+    while (this.#waiting.length > 0 && this.#running < this.#limit()) {
+      this.#running += 1
+      this.#waiting.shift()?.()
     }
   }
 }

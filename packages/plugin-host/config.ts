@@ -4,7 +4,7 @@ import type { ConfigDefinition } from '#contract'
 export interface Config {
   get<T>(definition: ConfigDefinition<T>): T
   definitions(): readonly ConfigDefinition[]
-  /** Calls `listener` after the value changed. */
+  /** Calls `listener` after the value changed; setting the same value again is no change. */
   onChange<T>(definition: ConfigDefinition<T>, listener: (value: T) => void): void
   /** Used by the plugin that stores values; everyone else only reads. */
   set(category: string, name: string, value: unknown): void
@@ -14,11 +14,11 @@ export function createConfig(definitions: readonly ConfigDefinition[]): Config {
   const values = new Map<string, unknown>()
   const key = (d: { category: string; name: string }) => `${d.category}.${d.name}`
   const listeners = new Map<string, ((value: never) => void)[]>()
-  const known = new Set<string>()
+  const known = new Map<string, ConfigDefinition>()
   for (const definition of definitions) {
     if (known.has(key(definition)))
       throw new Error(`the global configuration ${key(definition)} is declared twice`)
-    known.add(key(definition))
+    known.set(key(definition), definition)
   }
   return {
     get: <T>(definition: ConfigDefinition<T>) => {
@@ -30,8 +30,27 @@ export function createConfig(definitions: readonly ConfigDefinition[]): Config {
       listeners.set(key(definition), [...(listeners.get(key(definition)) ?? []), listener as never])
     },
     set: (category, name, value) => {
-      values.set(`${category}.${name}`, value)
-      for (const listener of listeners.get(`${category}.${name}`) ?? []) listener(value as never)
+      const definition = known.get(key({ category, name }))
+      if (definition === undefined)
+        throw new Error(`there is no global configuration ${key({ category, name })}`)
+      const previous = values.get(key(definition)) ?? definition.defaultValue
+      values.set(key(definition), value)
+      if (Object.is(previous, value)) return
+      tellAll(listeners.get(key(definition)) ?? [], value)
     },
   }
+}
+
+/** Every listener hears of it, also after one that threw; what was thrown is thrown afterwards. */
+function tellAll(listeners: readonly ((value: never) => void)[], value: unknown): void {
+  const failures: unknown[] = []
+  for (const listener of listeners) {
+    try {
+      listener(value as never)
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0)
+    throw new AggregateError(failures, 'a change of a global configuration was refused')
 }

@@ -3,6 +3,7 @@ import type { Database } from '#db'
 import {
   CloudError,
   describeError,
+  type ErrorBody,
   fromErrorBody,
   isUuid,
   type KeyedQueues,
@@ -64,6 +65,11 @@ export interface DispatcherDeps {
   readonly notReady: () => string | undefined
 }
 
+/** What a workflow recorded as the job's result when it ended; a handler that answers something else has the last word. */
+interface Recorded {
+  reply: unknown
+}
+
 /** Every API accepts these beside its own parameters. */
 const commonInput = {
   systemTags: optional(list('System tags.', text('Tag.', { max: 1_500_000 }))),
@@ -84,13 +90,14 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     apis: [...deps.registrations.values()].map((r) => r.api),
     call: async (request) => {
       if (request.api.kind !== 'job') return answer(deps, request)
-      const { jobUuid } = await submit(deps, request)
+      const { jobUuid, refusal } = await submit(deps, request)
+      if (refusal !== undefined) throw fromErrorBody(refusal)
       const status = await deps.jobs.status(jobUuid)
       const result = status?.result ?? (await deps.jobs.done(jobUuid))
       if ('error' in result) throw fromErrorBody(result.error)
       return result.output
     },
-    submit: (request) => submit(deps, request),
+    submit: async (request) => ({ jobUuid: (await submit(deps, request)).jobUuid }),
   }
 }
 
@@ -101,10 +108,19 @@ async function answer(deps: DispatcherDeps, request: ApiRequest): Promise<ApiRep
     return (await deps.queries.query(api.resource, request.query ?? { conditions: [] })) as ApiReply
   }
   const task = taskOf(deps, newUuid(), api.name, request.signal)
-  return runHandler(deps, prepared, request, task, undefined)
+  try {
+    return await runHandler(deps, prepared, request, task, undefined)
+  } catch (error) {
+    if (error instanceof CloudError) throw error
+    logFailure(deps, api, task.id, error)
+    throw new CloudError(sysErrors.internal, `${api.name} failed: ${describeError(error)}`, { cause: error })
+  }
 }
 
-async function submit(deps: DispatcherDeps, request: ApiRequest): Promise<{ jobUuid: string }> {
+async function submit(
+  deps: DispatcherDeps,
+  request: ApiRequest,
+): Promise<{ jobUuid: string; refusal?: ErrorBody }> {
   const { api } = request
   const jobUuid = request.jobUuid ?? newUuid()
   let prepared: Prepared
@@ -113,8 +129,9 @@ async function submit(deps: DispatcherDeps, request: ApiRequest): Promise<{ jobU
       throw new CloudError(sysErrors.invalidArgument, `the job uuid '${jobUuid}' is not a uuid`)
     prepared = await prepare(deps, request)
   } catch (error) {
-    deps.jobs.refuse(jobUuid, api.name, toErrorBody(error))
-    return { jobUuid }
+    const refusal = toErrorBody(error)
+    deps.jobs.refuse(jobUuid, api.name, refusal)
+    return { jobUuid, refusal }
   }
   await deps.jobs.accept({ uuid: jobUuid, apiName: api.name, accountUuid: prepared.accountUuid })
   void runJob(deps, prepared, request, jobUuid)
@@ -129,10 +146,10 @@ async function runJob(
   jobUuid: string,
 ): Promise<void> {
   const task = taskOf(deps, jobUuid, request.api.name, request.signal)
-  const recorded = { done: false }
+  const recorded: Recorded = { reply: undefined }
   try {
     const output = await runHandler(deps, prepared, request, task, recorded)
-    if (!recorded.done) await deps.db.write((tx) => deps.jobs.record(tx, jobUuid, { output }))
+    if (recorded.reply !== output) await deps.db.write((tx) => deps.jobs.record(tx, jobUuid, { output }))
     deps.jobs.announce(jobUuid, { output })
   } catch (error) {
     logFailure(deps, request.api, jobUuid, error)
@@ -144,6 +161,7 @@ async function runJob(
         { taskId: jobUuid, err: describeError(failure) },
         'the result of a job could not be recorded',
       )
+      deps.jobs.refuse(jobUuid, request.api.name, result.error)
     }
     deps.jobs.announce(jobUuid, result)
   }
@@ -199,12 +217,21 @@ async function refersToNothing(
   return false
 }
 
+async function goneMeanwhile(
+  deps: DispatcherDeps,
+  api: Api,
+  input: Record<string, unknown>,
+): Promise<boolean> {
+  const deletes = Object.values(api.input).some((field) => field.constraints.successIfMissing === true)
+  return deletes && (await refersToNothing(deps, api, input))
+}
+
 async function runHandler(
   deps: DispatcherDeps,
   prepared: Prepared,
   request: ApiRequest,
   task: Task,
-  recorded: { done: boolean } | undefined,
+  recorded: Recorded | undefined,
 ): Promise<ApiReply> {
   const { registration, input } = prepared
   if (prepared.nothingToDo || validationOnly(input)) return {}
@@ -217,7 +244,11 @@ async function runHandler(
     run: (workflow, workflowInput, toReply) =>
       runWorkflow(deps, task.id, recorded, workflow, workflowInput, toReply),
   }
-  const work = async () => ((await registration.handler(input as never, call)) ?? {}) as ApiReply
+  const work = async () => {
+    // What it deletes may have gone while it waited in the queue.
+    if (await goneMeanwhile(deps, request.api, input)) return {}
+    return ((await registration.handler(input as never, call)) ?? {}) as ApiReply
+  }
   const key = registration.options.key?.(input as never)
   return withTask(task, () =>
     key === undefined ? work() : deps.queues.run(key, registration.api.name, work, task.signal),
@@ -227,7 +258,7 @@ async function runHandler(
 async function runWorkflow<I, O, R>(
   deps: DispatcherDeps,
   jobUuid: string,
-  recorded: { done: boolean } | undefined,
+  recorded: Recorded | undefined,
   workflow: Workflow<I, O>,
   input: I,
   toReply: (output: O) => R,
@@ -240,7 +271,7 @@ async function runWorkflow<I, O, R>(
       await deps.jobs.record(tx, jobUuid, { output: reply as ApiReply })
     },
   })
-  recorded.done = true
+  recorded.reply = reply
   return reply as R
 }
 
@@ -265,5 +296,9 @@ function validationOnly(input: Record<string, unknown>): boolean {
 function logFailure(deps: DispatcherDeps, api: Api, taskId: string, error: unknown): void {
   const fields = { api: api.name, taskId, err: describeError(error) }
   if (error instanceof CloudError) deps.log.info(fields, 'an API call failed')
-  else deps.log.error({ ...fields, stack: (error as Error).stack }, 'an API call failed by a bug')
+  else
+    deps.log.error(
+      { ...fields, stack: error instanceof Error ? error.stack : undefined },
+      'an API call failed by a bug',
+    )
 }

@@ -73,7 +73,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     loaders: [],
     starters: [],
   }
-  for (const plugin of plugins) await plugin.setup(contextFor(plugin, parts))
+  await setUp(plugins, parts)
   let notReady: string | undefined = 'the management node is starting; try again in a moment'
   const authenticate: Authenticate = (session) => parts.extensions.driver(authenticator, 'session')(session)
   const dispatcher = createDispatcher({
@@ -101,6 +101,15 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
       await parts.scope.dispose()
       await db.close()
     },
+  }
+}
+
+async function setUp(plugins: readonly Plugin[], parts: Parts): Promise<void> {
+  try {
+    for (const plugin of plugins) await plugin.setup(contextFor(plugin, parts))
+  } catch (error) {
+    await parts.scope.dispose()
+    throw error
   }
 }
 
@@ -156,6 +165,9 @@ function contextFor(plugin: Pick<Plugin, 'name'>, parts: Parts): PluginContext {
   }
 }
 
+// A timer of Node fires at once when asked to wait longer.
+const LONGEST_WAIT_MS = 2 ** 31 - 1
+
 /** Starts a repeated job; the returned function stops it after the run under way. */
 function repeat(
   name: string,
@@ -167,11 +179,11 @@ function repeat(
   let timer: NodeJS.Timeout
   let stopped = false
   const arm = () => {
-    timer = setTimeout(tick, seconds() * 1000)
+    timer = setTimeout(tick, Math.min(seconds() * 1000, LONGEST_WAIT_MS))
     timer.unref()
   }
   const tick = () => {
-    running = work()
+    running = (async () => work())()
       .catch((error) => log.error({ job: name, err: describeError(error) }, 'a periodic job failed'))
       .then(() => {
         if (!stopped) arm()
@@ -188,6 +200,8 @@ function repeat(
 /** Sorts plugins so that each comes after what it needs. Throws naming what is missing or circular. */
 function inOrder(plugins: readonly Plugin[]): Plugin[] {
   const byName = new Map(plugins.map((p) => [p.name, p]))
+  const twice = plugins.find((p) => byName.get(p.name) !== p)
+  if (twice !== undefined) throw new Error(`two plugins are named ${twice.name}`)
   const done = new Set<string>()
   const out: Plugin[] = []
   const visit = (plugin: Plugin, trail: readonly string[]): void => {

@@ -1,5 +1,16 @@
 import { defineResource, optional, text, timestamp } from '#contract'
-import { type Database, find, findOne, insert, lessThan, type Migration, remove, type Tx, update } from '#db'
+import {
+  type Database,
+  find,
+  findOne,
+  insert,
+  lessThan,
+  type Migration,
+  remove,
+  type Tx,
+  UniqueConflict,
+  update,
+} from '#db'
 import { CloudError, type ErrorBody, sysErrors, toErrorBody } from '#kernel'
 
 /** What became of an asynchronous API call. */
@@ -64,7 +75,7 @@ export interface Jobs {
   record(tx: Tx, uuid: string, result: JobResult): Promise<void>
   /** Makes the result known to those who wait in this process. */
   announce(uuid: string, result: JobResult): void
-  /** A call that failed before it was accepted: pollable for a while, never stored. */
+  /** A call that failed before it was accepted, or whose result could not be stored: pollable for a while, in memory only. */
   refuse(uuid: string, apiName: string, error: ErrorBody): void
   status(uuid: string): Promise<JobStatus | undefined>
   /** Resolves when the job ends, in this process. */
@@ -95,6 +106,8 @@ export function createJobs(db: Database, nodeUuid: string): Jobs {
   const refused = new Map<string, JobStatus>()
   return {
     accept: async ({ uuid, apiName, accountUuid }) => {
+      // Also guards the entry of a running job, whose waiters would be lost.
+      if (live.has(uuid)) throw taken(uuid)
       const createDate = Date.now()
       live.set(uuid, { apiName, createDate, entries: [], waiters: [] })
       try {
@@ -102,10 +115,7 @@ export function createJobs(db: Database, nodeUuid: string): Jobs {
         await db.write((tx) => insert(tx, jobRecord, row))
       } catch (error) {
         live.delete(uuid)
-        const details = `a job with the uuid ${uuid} exists already; choose another or leave the choice to the server`
-        throw (error as Error).name === 'UniqueConflict'
-          ? new CloudError(sysErrors.invalidArgument, details)
-          : error
+        throw error instanceof UniqueConflict ? taken(uuid) : error
       }
     },
     record: async (tx, uuid, result) => {
@@ -130,7 +140,9 @@ export function createJobs(db: Database, nodeUuid: string): Jobs {
       const job = live.get(uuid)
       if (job !== undefined)
         return { state: 'Processing', ...pick(job), finishDate: undefined, result: undefined }
-      return refused.get(uuid) ?? stored(await findOne(db, jobRecord, { uuid }))
+      const row = stored(await findOne(db, jobRecord, { uuid }))
+      // What is stored goes first: anybody may have a call refused under the uuid of another's job.
+      return row?.state === 'Done' ? row : (refused.get(uuid) ?? row)
     },
     done: (uuid) =>
       new Promise((resolve, reject) => {
@@ -140,7 +152,9 @@ export function createJobs(db: Database, nodeUuid: string): Jobs {
       }),
     progress: (uuid, entry) => {
       const entries = live.get(uuid)?.entries
-      if (entries !== undefined && entries.length < MAX_PROGRESS_ENTRIES) entries.push(entry)
+      if (entries === undefined) return
+      if (entries.length >= MAX_PROGRESS_ENTRIES) entries.shift()
+      entries.push(entry)
     },
     progressOf: (uuid) => live.get(uuid),
     running: () => [...live].map(([uuid, job]) => ({ uuid, ...pick(job) })),
@@ -150,6 +164,11 @@ export function createJobs(db: Database, nodeUuid: string): Jobs {
         remove(tx, jobRecord, { state: 'Done', createDate: lessThan(Date.now() - olderThanMs) }),
       ),
   }
+}
+
+function taken(uuid: string): CloudError {
+  const details = `a job with the uuid ${uuid} exists already; choose another or leave the choice to the server`
+  return new CloudError(sysErrors.invalidArgument, details)
 }
 
 function pick(job: Live): { apiName: string; createDate: number } {

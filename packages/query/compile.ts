@@ -12,7 +12,13 @@ export interface Fragment {
   readonly params: readonly SqlValue[]
 }
 
-const tagTables: Readonly<Record<string, string>> = { __userTag__: 'UserTagVO', __systemTag__: 'SystemTagVO' }
+const tagTables: ReadonlyMap<string, string> = new Map([
+  ['__userTag__', 'UserTagVO'],
+  ['__systemTag__', 'SystemTagVO'],
+])
+// SQLite gives up at a depth of 1,000 expressions; nobody asks for that by hand.
+const MAX_CONDITIONS = 200
+const MAX_PATH = 12
 const negations: Partial<Record<Operator, Operator>> = {
   '!=': '=',
   'not in': 'in',
@@ -29,12 +35,23 @@ export function compileConditions(
   resource: Resource,
   conditions: readonly QueryCondition[],
 ): Fragment {
-  const fragments = conditions.map((c) => compilePath(registry, resource, c, c.name.split('.')))
+  if (conditions.length > MAX_CONDITIONS) {
+    const details = `a query has at most ${MAX_CONDITIONS} conditions, got ${conditions.length}`
+    throw new CloudError(sysErrors.invalidArgument, details)
+  }
+  const fragments = conditions.map((c) => compilePath(registry, resource, c, pathOf(c)))
   if (fragments.length === 0) return { sql: '', params: [] }
   return {
     sql: ` WHERE ${fragments.map((f) => f.sql).join(' AND ')}`,
     params: fragments.flatMap((f) => f.params),
   }
+}
+
+function pathOf(condition: QueryCondition): string[] {
+  const path = condition.name.split('.')
+  if (path.length <= MAX_PATH) return path
+  const details = `a path has at most ${MAX_PATH} names, got ${path.length}: '${condition.name.slice(0, 80)}…'`
+  throw new CloudError(sysErrors.invalidArgument, details)
 }
 
 function compilePath(
@@ -44,21 +61,29 @@ function compilePath(
   path: readonly string[],
 ): Fragment {
   const [head = '', ...rest] = path
-  const alias = resource.aliases[head]
+  const alias = registry.aliasOf(resource, head)
   if (alias !== undefined) return compilePath(registry, resource, condition, [...alias.split('.'), ...rest])
-  const tags = tagTables[head]
+  const tags = tagTables.get(head)
   if (rest.length === 0)
     return tags === undefined
       ? compileField(registry, resource, condition, head)
-      : compileTag(resource, condition, tags)
+      : compileTag(registry, resource, condition, tags)
   const found = registry.relationOf(resource, head)
   if (found === undefined) throw unknownName(registry, resource, condition, head, true)
   const inner = compilePath(registry, found.target, condition, rest)
   const { column, otherColumn } = found.relation
-  return {
+  const test = {
     sql: `\`${column}\` IN (SELECT \`${otherColumn}\` FROM \`${found.target.table}\` WHERE ${inner.sql})`,
     params: inner.params,
   }
+  return inTableOf(found.owner, resource, test)
+}
+
+/** The column may lie in the table of the parent or of a subclass, which shares the key. */
+function inTableOf(owner: Resource, resource: Resource, test: Fragment): Fragment {
+  if (owner === resource) return test
+  const key = `\`${resource.primaryKey}\``
+  return { sql: `${key} IN (SELECT ${key} FROM \`${owner.table}\` WHERE ${test.sql})`, params: test.params }
 }
 
 function compileField(
@@ -69,22 +94,25 @@ function compileField(
 ): Fragment {
   const found = registry.fieldOf(resource, name)
   if (found === undefined) {
-    const plucked = resource.relations[name]
-    if (plucked?.pluck !== undefined) return compilePath(registry, resource, condition, [name, plucked.pluck])
+    const pluck = registry.relationOf(resource, name)?.relation.pluck
+    if (pluck !== undefined) return compilePath(registry, resource, condition, [name, pluck])
     throw unknownName(registry, resource, condition, name, false)
   }
   const read = (text: string) => readValue(found.field, text, condition.name)
-  const test = compareColumn(`\`${name}\``, condition, read)
-  if (found.owner === resource) return test
-  // The column lies in the table of the parent or of a subclass, which shares the key.
-  const key = `\`${resource.primaryKey}\``
-  return {
-    sql: `${key} IN (SELECT ${key} FROM \`${found.owner.table}\` WHERE ${test.sql})`,
-    params: test.params,
-  }
+  return inTableOf(found.owner, resource, compareColumn(`\`${name}\``, condition, read))
 }
 
-function compileTag(resource: Resource, condition: QueryCondition, table: string): Fragment {
+function compileTag(
+  registry: ResourceRegistry,
+  resource: Resource,
+  condition: QueryCondition,
+  table: string,
+): Fragment {
+  if (registry.byVoName(table) === undefined)
+    throw new CloudError(
+      sysErrors.invalidArgument,
+      `'${condition.name}' needs the tag plugin, which is not loaded`,
+    )
   const positive = negations[condition.op]
   const test = compareColumn('`tag`', { ...condition, op: positive ?? condition.op }, (text) => text)
   const set = `(SELECT \`resourceUuid\` FROM \`${table}\` WHERE ${test.sql})`
@@ -123,10 +151,8 @@ function unknownName(
   name: string,
   asRelation: boolean,
 ): CloudError {
-  const relations = Object.keys(resource.relations).filter(
-    (r) => registry.relationOf(resource, r) !== undefined,
-  )
-  const fields = Object.keys(resource.fields).filter((f) => !resource.hidden.includes(f))
+  const relations = registry.relationsOf(resource).map((found) => found.name)
+  const fields = registry.fieldNamesOf(resource)
   const candidates = asRelation ? [...relations, ...Object.keys(resource.aliases)] : [...fields, ...relations]
   const guess = nearest(name, candidates)
   const hint = guess === undefined ? `valid: ${candidates.join(', ')}` : `did you mean '${guess}'?`

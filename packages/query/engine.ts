@@ -1,9 +1,9 @@
-import type { Relation, Resource, Shape } from '#contract'
+import type { Resource, Shape } from '#contract'
 import { columnList, fromSql, type Session, type SqlValue } from '#db'
 import { CloudError, sysErrors } from '#kernel'
 import { compileConditions, type Fragment } from './compile.ts'
 import { nearest } from './nearest.ts'
-import type { ResourceRegistry } from './registry.ts'
+import type { FoundRelation, ResourceRegistry } from './registry.ts'
 import type { QueryReply, QueryRequest } from './request.ts'
 
 export type Inventory = Record<string, unknown>
@@ -52,6 +52,7 @@ async function answer(
   request: QueryRequest,
 ): Promise<QueryReply> {
   checkFields(registry, resource, request.fields ?? [])
+  checkPaging(request)
   const where = compileConditions(registry, resource, request.conditions)
   if (request.count === true) return { total: await total(db, resource, where) }
   const rows = await db.all(selectStatement(registry, resource, where.sql, request), [
@@ -82,8 +83,11 @@ function selectStatement(
 function orderBy(registry: ResourceRegistry, resource: Resource, request: QueryRequest): string {
   if (request.sortBy === undefined) return ''
   const found = registry.fieldOf(resource, request.sortBy)
-  if (found === undefined || found.owner !== resource) throw noField(resource, request.sortBy, 'sort by')
-  return ` ORDER BY \`${request.sortBy}\` ${request.sortDirection === 'desc' ? 'DESC' : 'ASC'}`
+  if (found === undefined || found.owner !== resource)
+    throw noField(registry, resource, request.sortBy, 'sort by')
+  const direction = request.sortDirection === 'desc' ? 'DESC' : 'ASC'
+  // The key decides between equals, so that pages neither repeat nor miss rows.
+  return ` ORDER BY \`${request.sortBy}\` ${direction}, \`${resource.primaryKey}\``
 }
 
 async function total(db: Session, resource: Resource, where: Fragment): Promise<number> {
@@ -91,16 +95,23 @@ async function total(db: Session, resource: Resource, where: Fragment): Promise<
   return Number(rows[0]?.n ?? 0)
 }
 
-function checkFields(registry: ResourceRegistry, resource: Resource, fields: readonly string[]): void {
-  for (const name of fields) {
-    if (registry.fieldOf(resource, name) === undefined && resource.relations[name]?.embedded !== true) {
-      throw noField(resource, name, 'show')
-    }
+function checkPaging({ limit, start }: QueryRequest): void {
+  for (const [name, value] of Object.entries({ limit, start })) {
+    if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) continue
+    const details = `'${name}' of a query must be a whole number that is not negative, got ${value}`
+    throw new CloudError(sysErrors.invalidArgument, details, { opaque: { field: name } })
   }
 }
 
-function noField(resource: Resource, name: string, purpose: string): CloudError {
-  const valid = Object.keys(resource.fields).filter((f) => !resource.hidden.includes(f))
+function checkFields(registry: ResourceRegistry, resource: Resource, fields: readonly string[]): void {
+  for (const name of fields) {
+    const known = registry.fieldOf(resource, name) ?? registry.relationOf(resource, name)?.relation.embedded
+    if (known === undefined || known === false) throw noField(registry, resource, name, 'show')
+  }
+}
+
+function noField(registry: ResourceRegistry, resource: Resource, name: string, purpose: string): CloudError {
+  const valid = registry.fieldNamesOf(resource)
   const guess = nearest(name, valid)
   const hint = guess === undefined ? `valid: ${valid.join(', ')}` : `did you mean '${guess}'?`
   return new CloudError(
@@ -136,10 +147,11 @@ async function present(
   const wanted = (name: string) => fields === undefined || fields.includes(name)
   const inventories = rows.map((row) => ({ ...row }))
   await addFamily(db, registry, resource, inventories)
-  for (const [name, relation] of Object.entries(resource.relations)) {
-    if (relation.embedded === true && wanted(name)) await embed(db, registry, inventories, name, relation)
+  for (const found of registry.relationsOf(resource)) {
+    if (found.relation.embedded !== true || !wanted(found.name)) continue
+    await embed(db, registry, membersOf(resource, found.owner, inventories), found)
   }
-  const hidden = [...resource.hidden, ...registry.childrenOf(resource).flatMap((child) => child.hidden)]
+  const hidden = registry.hiddenOf(resource)
   for (const inventory of inventories) {
     for (const name of hidden) delete inventory[name]
     if (fields !== undefined)
@@ -158,9 +170,7 @@ async function addFamily(
   const parent = resource.parent?.resource
   const relatives = parent === undefined ? registry.childrenOf(resource) : [parent]
   for (const relative of relatives) {
-    const link = relative.parent ?? resource.parent
-    const members =
-      parent === undefined ? inventories.filter((i) => i[link?.typeColumn ?? ''] === link?.type) : inventories
+    const members = membersOf(resource, relative, inventories)
     if (members.length === 0) continue
     const rows = await selectByKeys(
       db,
@@ -173,15 +183,19 @@ async function addFamily(
   }
 }
 
+/** Those of `inventories` that have what `relative` adds: all, unless it is a subclass of another type. */
+function membersOf(resource: Resource, relative: Resource, inventories: Inventory[]): Inventory[] {
+  const link = relative.parent
+  if (link?.resource !== resource) return inventories
+  return inventories.filter((i) => i[link.typeColumn] === link.type)
+}
+
 async function embed(
   db: Session,
   registry: ResourceRegistry,
-  inventories: Inventory[],
-  name: string,
-  relation: Relation,
+  inventories: readonly Inventory[],
+  { name, relation, target }: FoundRelation,
 ): Promise<void> {
-  const target = registry.byInventory(relation.to)
-  if (target === undefined) return
   const keys = [
     ...new Set(inventories.map((i) => i[relation.column] as SqlValue).filter((k) => k !== undefined)),
   ]

@@ -20,7 +20,7 @@ export function readValue(field: Field, text: string, path: string): SqlValue {
 
 function readNumber(text: string, path: string): number {
   const value = Number(text)
-  if (text === '' || !Number.isFinite(value)) throw bad(path, `is a number, not '${text}'`)
+  if (text.trim() === '' || !Number.isFinite(value)) throw bad(path, `is a number, not '${text}'`)
   return value
 }
 

@@ -50,7 +50,10 @@ export interface Flow {
 export interface Workflow<I, O> {
   readonly name: string
   readonly steps: readonly AnyStep[]
-  /** After a crash: `rollback` takes everything back; `resume` runs the body again, done steps giving their recorded output. */
+  /**
+   * After a crash: `rollback` takes everything back; `resume` runs the body again, done steps giving their recorded output. A body
+   * that resumes takes the same path for the same outputs, and does not go on after a step that failed.
+   */
   readonly afterCrash: 'rollback' | 'resume'
   readonly body: (flow: Flow, input: I) => Promise<O>
 }

@@ -113,6 +113,12 @@ export interface NewStep {
 }
 
 export function createJournal(db: Database, nodeUuid: string): Journal {
+  // Recovery goes by age, newest first; two that begin in the same millisecond must not tie.
+  let newest = 0
+  const nextCreateDate = () => {
+    newest = Math.max(Date.now(), newest + 1)
+    return newest
+  }
   const addStep = (tx: Tx, workflowUuid: string, step: NewStep) =>
     insert(tx, stepRecord, {
       workflowUuid,
@@ -131,7 +137,7 @@ export function createJournal(db: Database, nodeUuid: string): Journal {
           taskId,
           nodeUuid,
           input: JSON.stringify(input ?? null),
-          createDate: Date.now(),
+          createDate: nextCreateDate(),
         }
         await insert(tx, workflowRecord, { ...row, state: workflowState.running })
         await addStep(tx, uuid, step)

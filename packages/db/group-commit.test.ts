@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import type { DatabaseSync } from 'node:sqlite'
+import { test } from 'node:test'
+import type { Session } from './database.ts'
+import { GroupCommit } from './group-commit.ts'
+
+/** A connection that fails where it is told to, as SQLite does on a broken disk. */
+function brokenConnection(
+  fails: (sql: string) => boolean,
+  endsTransaction: (sql: string) => boolean = () => false,
+) {
+  const log: string[] = []
+  const state = { isTransaction: false }
+  const exec = (sql: string) => {
+    log.push(sql)
+    if (endsTransaction(sql)) state.isTransaction = false
+    if (fails(sql)) throw new Error(`${sql} failed`)
+    if (sql.startsWith('BEGIN')) state.isTransaction = true
+    if (sql === 'COMMIT' || sql === 'ROLLBACK') state.isTransaction = false
+  }
+  const connection = Object.defineProperty({ exec }, 'isTransaction', { get: () => state.isTransaction })
+  const session: Session = { all: async () => [], run: async (sql) => Number(exec(sql)) }
+  return { group: new GroupCommit(connection as unknown as DatabaseSync, session), log }
+}
+
+test('when the commit fails, every unit of the group is told so, and the next group is tried anew', async () => {
+  let broken = true
+  const { group, log } = brokenConnection((sql) => broken && sql === 'COMMIT')
+  const results = await Promise.allSettled([group.write(async () => 1), group.write(async () => 2)])
+  for (const r of results)
+    assert.match(String(r.status === 'rejected' && r.reason), /SYS\.1016 .*could not commit: COMMIT failed/)
+  assert.equal(log.at(-1), 'ROLLBACK')
+  broken = false
+  assert.equal(await group.write(async () => 3), 3)
+})
+
+test('when one unit loses the transaction, no unit of the group is acknowledged nor run outside it', async () => {
+  let broken = true
+  const lost = (sql: string) => broken && sql === 'INSERT b'
+  const { group, log } = brokenConnection(lost, lost)
+  const results = await Promise.allSettled(
+    ['a', 'b', 'c'].map((n) => group.write((tx) => tx.run(`INSERT ${n}`, []))),
+  )
+  assert.deepEqual(
+    results.map((r) => r.status),
+    ['rejected', 'rejected', 'rejected'],
+  )
+  assert.ok(!log.includes('INSERT c'))
+  assert.ok(!log.includes('COMMIT'))
+  broken = false
+  assert.equal(await group.write(async () => 'again'), 'again')
+})
+
+test('when a unit goes on after it lost the transaction, nothing more of it is run', async () => {
+  const lost = (sql: string) => sql === 'INSERT a'
+  const { group, log } = brokenConnection(lost, lost)
+  const stubborn = group.write(async (tx) => {
+    await tx.run('INSERT a', []).catch(() => undefined) // the unit of a careless caller
+    await tx.run('INSERT b', [])
+  })
+  await assert.rejects(stubborn, /this tx is over/)
+  assert.ok(!log.includes('INSERT b'))
+})
+
+test('when not even the rollback works, later writes are refused with the reason', async () => {
+  const { group } = brokenConnection((sql) => sql === 'COMMIT' || sql === 'ROLLBACK')
+  await assert.rejects(
+    group.write(async () => 1),
+    /could not commit/,
+  )
+  await assert.rejects(
+    group.write(async () => 2),
+    /could not roll back; restart the management node/,
+  )
+})
+
+test('a savepoint that cannot be taken back takes the group with it', async () => {
+  const { group, log } = brokenConnection((sql) => sql.startsWith('ROLLBACK TO'))
+  const results = await Promise.allSettled([
+    group.write(async () => 1),
+    group.write(() => Promise.reject(new Error('mine'))),
+    group.write(async () => 3),
+  ])
+  assert.deepEqual(
+    results.map((r) => r.status),
+    ['rejected', 'rejected', 'rejected'],
+  )
+  assert.match(String(results[1]?.status === 'rejected' && results[1].reason), /mine/)
+  assert.ok(log.includes('ROLLBACK') && !log.includes('COMMIT'))
+})

@@ -1,0 +1,156 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { DatabaseSync } from 'node:sqlite'
+import type { CloudError } from '#kernel'
+import type { Session, Tx } from './database.ts'
+import { databaseClosed, storageError, translate } from './sqlite-errors.ts'
+
+/** One write waiting for, or inside, a group commit. */
+interface Unit {
+  readonly work: (tx: Tx) => Promise<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+interface Done {
+  readonly unit: Unit
+  readonly value: unknown
+}
+
+// Bounds how long the first caller of a group waits for the last one.
+const MAX_UNITS_PER_COMMIT = 256
+
+/** The unit the current code runs in; what a unit starts and leaves behind sees that it is over. */
+const currentUnit = new AsyncLocalStorage<{ open: boolean }>()
+
+/**
+ * Gathers the writes of concurrent callers into one transaction: each is a savepoint of its own (one that fails takes nothing
+ * with it), and all share the one fsync. Nobody is told of success before the commit; when that fails, nobody is.
+ */
+export class GroupCommit {
+  readonly #connection: DatabaseSync
+  readonly #session: Session
+  #pending: Unit[] = []
+  #draining: Promise<void> | undefined
+  /** Set when nothing may be acknowledged any more: SQLite refused to end a transaction, or the database was closed. */
+  #refusal: CloudError | undefined
+
+  constructor(connection: DatabaseSync, session: Session) {
+    this.#connection = connection
+    this.#session = session
+  }
+
+  write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    if (currentUnit.getStore()?.open === true)
+      return Promise.reject(new Error('a write inside a write would wait for itself: use the tx at hand'))
+    if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
+    return new Promise<T>((resolve, reject) => {
+      this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject })
+      this.#draining ??= this.#drain()
+    })
+  }
+
+  /** Refuses new writes and waits until those under way have ended. */
+  async close(): Promise<void> {
+    const draining = this.#draining
+    this.#refusal ??= databaseClosed()
+    await draining
+  }
+
+  async #drain(): Promise<void> {
+    // Everything that arrives in this turn of the event loop goes into the first group.
+    await nextTurn()
+    while (this.#pending.length > 0) {
+      await this.#commitGroup(this.#pending.splice(0, MAX_UNITS_PER_COMMIT))
+      // Lets callers that were just answered bring their next write into the next group.
+      await nextTurn()
+    }
+    this.#draining = undefined
+  }
+
+  async #commitGroup(units: readonly Unit[]): Promise<void> {
+    const done: Done[] = []
+    try {
+      this.#connection.exec('BEGIN IMMEDIATE')
+    } catch (error) {
+      return refuseAll(units, storageError('the database refuses to begin a transaction', error))
+    }
+    for (const [i, unit] of units.entries()) {
+      const result = await this.#runUnit(unit)
+      if (result !== undefined) done.push(result)
+      // A full disk or an I/O error may end the whole transaction: what ran before is gone, what follows has none to run in.
+      if (this.#connection.isTransaction) continue
+      const reason = 'another write of the same group ended the transaction'
+      return refuseAll(
+        [...done.map((d) => d.unit), ...units.slice(i + 1)],
+        storageError('the database could not commit', reason),
+      )
+    }
+    try {
+      this.#connection.exec('COMMIT')
+    } catch (error) {
+      this.#rollback()
+      const failure = storageError('the database could not commit', error)
+      return refuseAll(
+        done.map((d) => d.unit),
+        failure,
+      )
+    }
+    for (const { unit, value } of done) unit.resolve(value)
+  }
+
+  async #runUnit(unit: Unit): Promise<Done | undefined> {
+    const scope = { open: true }
+    const tx = this.#txOf(scope)
+    try {
+      this.#connection.exec('SAVEPOINT unit')
+      const value = await currentUnit.run(scope, unit.work, tx)
+      scope.open = false
+      this.#connection.exec('RELEASE unit')
+      return { unit, value }
+    } catch (error) {
+      scope.open = false
+      unit.reject(translate(error))
+      this.#undoUnit()
+      return undefined
+    }
+  }
+
+  /** What a unit left running when it ended must not write into its neighbours' transaction. */
+  #txOf(scope: { readonly open: boolean }): Tx {
+    const session = this.#session
+    // Outside a transaction, a statement would be committed by itself.
+    const usable = () => scope.open && this.#connection.isTransaction
+    const over = () => Promise.reject(new Error('this tx is over: its write has ended'))
+    return {
+      writable: true,
+      all: (sql, params) => (usable() ? session.all(sql, params) : over()),
+      run: (sql, params) => (usable() ? session.run(sql, params) : over()),
+    }
+  }
+
+  #undoUnit(): void {
+    if (!this.#connection.isTransaction) return
+    try {
+      this.#connection.exec('ROLLBACK TO unit; RELEASE unit')
+    } catch {
+      // The savepoint cannot be taken back alone (its failure was told to its caller), so the whole group is.
+      this.#rollback()
+    }
+  }
+
+  #rollback(): void {
+    try {
+      if (this.#connection.isTransaction) this.#connection.exec('ROLLBACK')
+    } catch (error) {
+      this.#refusal = storageError('the database could not roll back; restart the management node', error)
+    }
+  }
+}
+
+function refuseAll(units: readonly Unit[], error: CloudError): void {
+  for (const unit of units) unit.reject(error)
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { tempDatabase } from '#testkit'
+import { type Migration, migrate } from './schema.ts'
+
+const table = (name: string) =>
+  ({ name, columns: { uuid: 'uuid', n: 'int?' }, primaryKey: ['uuid'] }) as const
+const first: Migration = { id: '0001-a', create: [table('AVO')] }
+const second: Migration = {
+  id: '0002-b',
+  create: [{ ...table('BVO'), unique: [['n']], indexes: [['n', 'uuid']] }],
+  addColumns: { AVO: { name: 'string?' } },
+}
+
+test('migrations are applied once, in the order of their ids', async (t) => {
+  const { db } = await tempDatabase(t)
+  assert.deepEqual(await migrate(db, [second, first]), ['0001-a', '0002-b'])
+  assert.deepEqual(await migrate(db, [first, second]), [])
+  assert.deepEqual(await migrate(db, [{ ...first, id: '0003-c', create: [table('CVO')] }, second, first]), [
+    '0003-c',
+  ])
+  await db.write((tx) => tx.run('INSERT INTO `AVO` (`uuid`, `n`, `name`) VALUES (?, ?, ?)', ['a', 1, 'x']))
+})
+
+test('an edited migration is refused by name, and so is a database of a newer version', async (t) => {
+  const { db } = await tempDatabase(t, [first, second])
+  await assert.rejects(migrate(db, [{ ...first, create: [table('XVO')] }, second]), /0001-a was edited/)
+  await assert.rejects(migrate(db, [first]), /newer version \(it has the migrations 0002-b\)/)
+})
+
+test('two migrations of one id are refused before anything is done', async (t) => {
+  const { db } = await tempDatabase(t)
+  await assert.rejects(
+    migrate(db, [first, { ...first, create: [table('XVO')] }]),
+    /two migrations have the id 0001-a/,
+  )
+  assert.deepEqual(await db.all("SELECT name FROM sqlite_master WHERE name LIKE '%VO'", []), [])
+})
+
+test('a migration that dies half way leaves nothing and is applied at the next start', async (t) => {
+  const { db } = await tempDatabase(t)
+  const broken: Migration = { id: '0002-b', create: [table('BVO'), table('AVO')] }
+  await assert.rejects(migrate(db, [first, broken]), /AVO/)
+  const tables = await db.all("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%VO'", [])
+  assert.deepEqual(
+    tables.map((row) => row.name),
+    ['AVO'],
+  )
+  assert.deepEqual(await migrate(db, [first, second]), ['0002-b'])
+})
