@@ -1,9 +1,9 @@
 import type { Bus, Events } from '#bus'
 import type { Api, ConfigDefinition, Infer, Input, Message, Output, Resource, Shape } from '#contract'
-import type { Database, Migration, Tx } from '#db'
+import type { Database, Migration } from '#db'
 import type { Disposable, KeyedQueues, Logger } from '#kernel'
 import type { QueryEngine } from '#query'
-import type { RunOptions, Workflow, WorkflowEngine } from '#workflow'
+import type { Workflow, WorkflowEngine } from '#workflow'
 import type { Config } from './config.ts'
 import type { Driver, Hook } from './extension.ts'
 import type { Jobs } from './jobs.ts'
@@ -85,5 +85,3 @@ export interface NodeInfo {
   readonly dataDir: string
   readonly version: string
 }
-
-export type { RunOptions, Tx }

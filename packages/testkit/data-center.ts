@@ -80,9 +80,7 @@ export async function buildDataCenter(
       ),
     )
   }
-  const backupStorage = uuidOf(
-    await cloud.call(addSimulatorBackupStorage, { name: 'bs', url: '/zstack_bs' }),
-  )
+  const backupStorage = uuidOf(await cloud.call(addSimulatorBackupStorage, { name: 'bs', url: '/zstack_bs' }))
   await cloud.call(attachBackupStorageToZone, { backupStorageUuid: backupStorage, zoneUuid: zone })
   const picture = {
     name: 'image',

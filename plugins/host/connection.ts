@@ -1,7 +1,7 @@
 import type { AgentEvent } from '#agent-rpc'
 import { hostPing } from '#agents/kvm-host/contract/host.ts'
 import { find, findOne, get, update } from '#db'
-import { CloudError, currentTask, describeError, Limiter, type Logger } from '#kernel'
+import { currentTask, describeError, Limiter, type Logger } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { recount } from './allocation.ts'
 import {
@@ -11,7 +11,6 @@ import {
   pingMisses,
   pingParallelism,
 } from './contract/configs.ts'
-import { hostErrors } from './contract/errors.ts'
 import { type HostFacts, hostConnector, hostHook } from './contract/extensions.ts'
 import { type Host, host } from './contract/resources.ts'
 import { hostStatus } from './contract/states.ts'
@@ -141,13 +140,4 @@ function deliver(ctx: PluginContext, row: Host, event: AgentEvent): void {
       )
     })
   }
-}
-
-/** Refuses work for a host that is away. */
-export function requireConnected(row: Host): void {
-  if (row.status === hostStatus.connected) return
-  throw new CloudError(
-    hostErrors.isDisconnected,
-    `the host ${row.name}[uuid:${row.uuid}] is ${row.status}; reconnect it first`,
-  )
 }
