@@ -43,7 +43,10 @@ async function measure({ marks, concurrency, journal }: Creation): Promise<void>
     for (const mark of marks) {
       const measured = marks.length === 1 ? mark : Math.min(WINDOW, mark - vms)
       await createVms(cloud, center, vms, mark - measured, concurrency)
-      process.send?.(await timed(cloud, center, mark - measured, mark, concurrency))
+      const result = await timed(cloud, center, mark - measured, mark, concurrency)
+      // Without a parent (under a profiler) it is told here.
+      if (process.send === undefined) console.error(result)
+      else process.send(result)
       vms = mark
     }
   } finally {
