@@ -52,6 +52,13 @@ test('what another process committed is read in the next turn of the event loop'
     assert.equal(await total(db), 1)
   }))
 
+test('a change of the schema is seen at once', () =>
+  withDatabase(async (db) => {
+    assert.equal(await total(db), 0)
+    await db.execute('ALTER TABLE t ADD COLUMN more TEXT')
+    assert.deepEqual(await db.all('SELECT more FROM t', []), [])
+  }))
+
 test('readers do not keep the write-ahead log from being emptied', () =>
   withDatabase(async (db, file) => {
     for (let n = 0; n < 3_000; n += 100) {

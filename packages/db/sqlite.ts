@@ -25,7 +25,10 @@ export function openSqlite(file: string): Database {
     all: read.all,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
     write: (unit) => group.write(unit),
-    execute: async (sql) => writer.exec(sql),
+    execute: async (sql) => {
+      snapshot.end()
+      writer.exec(sql)
+    },
     close: () => {
       closing ??= close()
       return closing
