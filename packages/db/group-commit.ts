@@ -29,14 +29,17 @@ const currentUnit = new AsyncLocalStorage<{ open: boolean }>()
 export class GroupCommit {
   readonly #connection: DatabaseSync
   readonly #session: Session
+  readonly #beforeCommit: () => void
   #pending: Unit[] = []
   #draining: Promise<void> | undefined
   /** Set when nothing may be acknowledged any more: SQLite refused to end a transaction, or the database was closed. */
   #refusal: CloudError | undefined
 
-  constructor(connection: DatabaseSync, session: Session) {
+  /** `beforeCommit` makes way for the commit: readers end what they have open. */
+  constructor(connection: DatabaseSync, session: Session, beforeCommit: () => void = () => {}) {
     this.#connection = connection
     this.#session = session
+    this.#beforeCommit = beforeCommit
   }
 
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -86,6 +89,7 @@ export class GroupCommit {
       )
     }
     try {
+      this.#beforeCommit()
       this.#connection.exec('COMMIT')
     } catch (error) {
       this.#rollback()

@@ -68,8 +68,9 @@ export async function find<S extends Shape>(
     sql += ` ORDER BY ${options.orderBy.map((c) => `\`${c}\`${direction}`).join(', ')}`
   }
   if (options.limit !== undefined) {
-    sql += ' LIMIT ? OFFSET ?'
-    params.push(options.limit, options.offset ?? 0)
+    // Spelled out: SQLite plans a statement anew whenever the parameter of its limit is bound.
+    sql += ` LIMIT ${Math.trunc(options.limit)}`
+    if (options.offset !== undefined) sql += ` OFFSET ${Math.trunc(options.offset)}`
   }
   const rows = await db.all(sql, params)
   return rows.map((row) => fromSql(resource, row))

@@ -1,6 +1,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Database, Session, SqlValue } from './database.ts'
 import { GroupCommit } from './group-commit.ts'
+import { ReadSnapshot } from './read-snapshot.ts'
 import { storageError, translate } from './sqlite-errors.ts'
 
 /**
@@ -9,11 +10,13 @@ import { storageError, translate } from './sqlite-errors.ts'
  */
 export function openSqlite(file: string): Database {
   const { reader, writer } = openBoth(file)
-  const read = prepared(reader)
-  const group = new GroupCommit(writer, prepared(writer))
+  const snapshot = new ReadSnapshot(reader)
+  const read = snapshotReads(snapshot, prepared(reader))
+  const group = new GroupCommit(writer, prepared(writer), () => snapshot.end())
   let closing: Promise<void> | undefined
   const close = async () => {
     await group.close()
+    snapshot.end()
     reader.close()
     writer.close()
   }
@@ -22,10 +25,26 @@ export function openSqlite(file: string): Database {
     all: read.all,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
     write: (unit) => group.write(unit),
-    execute: async (sql) => writer.exec(sql),
+    execute: async (sql) => {
+      snapshot.end()
+      writer.exec(sql)
+    },
     close: () => {
       closing ??= close()
       return closing
+    },
+  }
+}
+
+function snapshotReads(snapshot: ReadSnapshot, session: Session): Pick<Session, 'all'> {
+  return {
+    all: async (sql, params) => {
+      try {
+        snapshot.open()
+      } catch (error) {
+        throw translate(error)
+      }
+      return session.all(sql, params)
     },
   }
 }

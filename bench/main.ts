@@ -1,0 +1,32 @@
+import { describeError } from '#kernel'
+import { createVm } from './create-vm.ts'
+import { growVms } from './grow-vms.ts'
+
+/** One measurement: prints its table, or one JSON object, on stdout and its progress on stderr. */
+interface Bench {
+  readonly summary: string
+  readonly run: (args: readonly string[]) => Promise<void>
+}
+
+const benches: Readonly<Record<string, Bench>> = { 'create-vm': createVm, 'grow-vms': growVms }
+
+function help(): string {
+  const lines = Object.entries(benches).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`)
+  return `usage: ./zstack bench NAME [OPTIONS]     (NAME --help tells the options)\n\n${lines.join('\n')}\n`
+}
+
+const [name = 'help', ...args] = process.argv.slice(2)
+const bench = benches[name]
+if (name === 'help' || name === '--help' || name === '-h') {
+  process.stdout.write(help())
+} else if (bench === undefined) {
+  process.stderr.write(`bench: there is no '${name}'\n\n${help()}`)
+  process.exitCode = 2
+} else {
+  try {
+    await bench.run(args)
+  } catch (error) {
+    process.stderr.write(`bench ${name}: ${describeError(error)}\n`)
+    process.exitCode = 1
+  }
+}

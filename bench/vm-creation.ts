@@ -1,0 +1,113 @@
+import { createVmInstance } from '#plugins/vm/contract/create-apis.ts'
+import { buildDataCenter, createTestCloud, type DataCenter, type TestCloud } from '#testkit'
+
+/** What one process measures: the argument of this program, as JSON. */
+export interface Creation {
+  /** How many VMs there are at each result, growing. */
+  readonly marks: readonly number[]
+  readonly concurrency: number
+  readonly journal: 'durable' | 'none'
+}
+
+/** One result, sent to the parent: about the `measured` creations up to a mark. */
+export interface CreationResult {
+  readonly vms: number
+  readonly measured: number
+  readonly seconds: number
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly cpuSeconds: number
+  readonly rssMb: number
+}
+
+// With several marks, rates are of this many creations before each mark.
+const WINDOW = 1_000
+const VMS_PER_HOST = 100
+const MIB = 2 ** 20
+
+async function measure({ marks, concurrency, journal }: Creation): Promise<void> {
+  const cloud = await createTestCloud({ journal })
+  try {
+    const most = Math.max(...marks)
+    const center = await buildDataCenter(cloud, {
+      hosts: Math.max(2, Math.ceil(most / VMS_PER_HOST)),
+      // Room for a fifth more than needed: the search for a host must not be a search for the last gap.
+      hostMemoryBytes: VMS_PER_HOST * 1.2 * 128 * MIB,
+      startIp: '172.16.0.10',
+      endIp: '172.31.255.250',
+      netmask: '255.240.0.0',
+      gateway: '172.16.0.1',
+    })
+    let vms = 0
+    for (const mark of marks) {
+      const measured = marks.length === 1 ? mark : Math.min(WINDOW, mark - vms)
+      await createVms(cloud, center, vms, mark - measured, concurrency)
+      const result = await timed(cloud, center, mark - measured, mark, concurrency)
+      // Without a parent (under a profiler) it is told here.
+      if (process.send === undefined) console.error(result)
+      else process.send(result)
+      vms = mark
+    }
+  } finally {
+    await cloud.dispose()
+  }
+}
+
+async function timed(
+  cloud: TestCloud,
+  center: DataCenter,
+  from: number,
+  to: number,
+  concurrency: number,
+): Promise<CreationResult> {
+  const cpuBefore = process.cpuUsage()
+  const start = performance.now()
+  const latencies = await createVms(cloud, center, from, to, concurrency)
+  const seconds = (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage(cpuBefore)
+  latencies.sort((a, b) => a - b)
+  const at = (share: number) => latencies[Math.ceil(latencies.length * share) - 1] ?? 0
+  return {
+    vms: to,
+    measured: to - from,
+    seconds,
+    perSecond: (to - from) / seconds,
+    p50Ms: at(0.5),
+    p99Ms: at(0.99),
+    cpuSeconds: (user + system) / 1e6,
+    rssMb: process.memoryUsage.rss() / MIB,
+  }
+}
+
+/** Creates VMs number `from` up to `to`, `concurrency` at a time; returns how long each took, in ms. One that fails ends it all. */
+async function createVms(
+  cloud: TestCloud,
+  center: DataCenter,
+  from: number,
+  to: number,
+  concurrency: number,
+): Promise<number[]> {
+  const latencies: number[] = []
+  let next = from
+  const worker = async () => {
+    while (next < to) {
+      next += 1
+      const name = `vm-${next}`
+      const start = performance.now()
+      const { inventory } = await cloud.call(createVmInstance, {
+        name,
+        instanceOfferingUuid: center.instanceOffering,
+        imageUuid: center.image,
+        l3NetworkUuids: [center.l3],
+        strategy: 'InstantStart',
+      })
+      if ((inventory as { state?: unknown }).state !== 'Running') throw new Error(`${name} does not run`)
+      latencies.push(performance.now() - start)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(concurrency, to - from) }, worker))
+  return latencies
+}
+
+await measure(JSON.parse(process.argv[2] ?? '') as Creation)

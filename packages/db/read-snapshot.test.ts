@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { test } from 'node:test'
+import { type Database, openSqlite } from './index.ts'
+
+async function withDatabase(work: (db: Database, file: string) => Promise<void>): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'zstack-db-'))
+  const file = join(dir, 'a.db')
+  const db = openSqlite(file)
+  try {
+    await db.execute('CREATE TABLE t (n INTEGER, text TEXT) STRICT')
+    await work(db, file)
+  } finally {
+    await db.close()
+    await rm(dir, { recursive: true })
+  }
+}
+
+const insert = (db: Database, n: number) =>
+  db.write((tx) => tx.run('INSERT INTO t VALUES (?, ?)', [n, 'x'.repeat(500)]))
+const total = async (db: Database) => Number((await db.all('SELECT COUNT(*) AS n FROM t', []))[0]?.n)
+
+test('a write is read as soon as it is acknowledged, also when its table was read just before', () =>
+  withDatabase(async (db) => {
+    for (let n = 1; n <= 50; n += 1) {
+      assert.equal(await total(db), n - 1)
+      await insert(db, n)
+      assert.equal(await total(db), n)
+    }
+  }))
+
+test('nothing uncommitted is read while a unit is under way', () =>
+  withDatabase(async (db) => {
+    await db.write(async (tx) => {
+      await tx.run('INSERT INTO t VALUES (1, NULL)', [])
+      assert.equal(await total(db), 0)
+      assert.equal(Number((await tx.all('SELECT COUNT(*) AS n FROM t', []))[0]?.n), 1)
+    })
+    assert.equal(await total(db), 1)
+  }))
+
+test('what another process committed is read in the next turn of the event loop', () =>
+  withDatabase(async (db, file) => {
+    assert.equal(await total(db), 0)
+    const other = new DatabaseSync(file)
+    other.exec('INSERT INTO t VALUES (1, NULL)')
+    other.close()
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(await total(db), 1)
+  }))
+
+test('a change of the schema is seen at once', () =>
+  withDatabase(async (db) => {
+    assert.equal(await total(db), 0)
+    await db.execute('ALTER TABLE t ADD COLUMN more TEXT')
+    assert.deepEqual(await db.all('SELECT more FROM t', []), [])
+  }))
+
+test('readers do not keep the write-ahead log from being emptied', () =>
+  withDatabase(async (db, file) => {
+    for (let n = 0; n < 3_000; n += 100) {
+      await Promise.all(
+        Array.from({ length: 100 }, async (_, i) => {
+          await total(db)
+          await insert(db, n + i)
+          await db.write((tx) => tx.run('DELETE FROM t WHERE n = ?', [n + i]))
+        }),
+      )
+    }
+    const { size } = await stat(`${file}-wal`)
+    assert.ok(size < 16 * 2 ** 20, `the log has ${size} bytes`)
+  }))
