@@ -1,6 +1,7 @@
 import { describeError } from '#kernel'
 import { createVm } from './create-vm.ts'
 import { growVms } from './grow-vms.ts'
+import { realVm } from './real-vm.ts'
 
 /** One measurement: prints its table, or one JSON object, on stdout and its progress on stderr. */
 interface Bench {
@@ -8,7 +9,11 @@ interface Bench {
   readonly run: (args: readonly string[]) => Promise<void>
 }
 
-const benches: Readonly<Record<string, Bench>> = { 'create-vm': createVm, 'grow-vms': growVms }
+const benches: Readonly<Record<string, Bench>> = {
+  'create-vm': createVm,
+  'grow-vms': growVms,
+  'real-vm': realVm,
+}
 
 function help(): string {
   const lines = Object.entries(benches).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`)

@@ -18,8 +18,9 @@ import { ensureNetwork } from './network.ts'
 import { ensure, uuidOf } from './resources.ts'
 import { ensureVm, greeting } from './vm.ts'
 
-const storageRoot = '/zstack_ps'
-const imageRoot = '/zstack_bs'
+// The directory of a lab host that lies on a real disk; everything else there is memory.
+const storageRoot = '/zstack_ps/primary'
+const imageRoot = '/zstack_ps/images'
 const network = {
   startIp: '10.99.0.20',
   endIp: '10.99.0.250',
