@@ -5,6 +5,7 @@ import { hostConnector } from '#plugins/host/contract/extensions.ts'
 import { primaryStorageDriver } from '#plugins/primary-storage/contract/extensions.ts'
 import { createBackupStorageConnector, createHostConnector } from './connectors.ts'
 import { backupStorageType, handleSimulators, hostType, primaryStorageType } from './handlers.ts'
+import { rebuildDisks } from './rebuild.ts'
 
 /** Simulated hosts and storages. Tests and benches pass the world they look into. */
 export function createSimulatorPlugin(world: SimulatedWorld = createSimulatedWorld()): Plugin {
@@ -12,11 +13,16 @@ export function createSimulatorPlugin(world: SimulatedWorld = createSimulatedWor
     name: 'simulator',
     needs: ['host', 'local-storage', 'backup-storage', 'tag'],
     setup(ctx) {
-      ctx.provide(hostConnector, hostType, createHostConnector(ctx, world))
-      ctx.provide(backupStorageConnector, backupStorageType, createBackupStorageConnector(ctx, world))
+      const hosts = createHostConnector(ctx, world)
+      const imageServers = createBackupStorageConnector(ctx, world)
+      ctx.provide(hostConnector, hostType, hosts)
+      ctx.provide(backupStorageConnector, backupStorageType, imageServers)
       // Simulated hosts have disks like any other: what is simulated is the host, not the way storage is kept.
       ctx.provide(primaryStorageDriver, primaryStorageType, ctx.driver(primaryStorageDriver, 'LocalStorage'))
       handleSimulators(ctx)
+      const { client: host } = hosts
+      const { client: backupStorage, imageAddress } = imageServers
+      ctx.onLoad(() => rebuildDisks(ctx, { host, backupStorage, imageAddress }))
     },
   })
 }
