@@ -20,6 +20,8 @@ export interface Events {
 export function createEvents(log: Logger): Events {
   const listeners = new Map<string, Set<(data: never) => void | Promise<void>>>()
   const deliver = async (name: string, listener: (data: never) => void | Promise<void>, data: unknown) => {
+    // It may have been disposed of since the event was emitted.
+    if (listeners.get(name)?.has(listener) !== true) return
     try {
       await listener(data as never)
     } catch (error) {

@@ -17,7 +17,8 @@ export function createRing(members: readonly string[]): Ring {
     .flatMap((member) =>
       Array.from({ length: POINTS_PER_MEMBER }, (_, i) => ({ at: hash(`${member}#${i}`), member })),
     )
-    .sort((a, b) => a.at - b.at)
+    // Two members may share a point; every node must settle that alike, in whatever order it learnt of them.
+    .sort((a, b) => a.at - b.at || (a.member < b.member ? -1 : 1))
   const first = members[0] as string
   return {
     members,

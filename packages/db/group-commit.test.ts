@@ -18,7 +18,10 @@ function brokenConnection(
     if (sql.startsWith('BEGIN')) state.isTransaction = true
     if (sql === 'COMMIT' || sql === 'ROLLBACK') state.isTransaction = false
   }
-  const connection = Object.defineProperty({ exec }, 'isTransaction', { get: () => state.isTransaction })
+  const prepare = (sql: string) => ({ run: () => exec(sql) })
+  const connection = Object.defineProperty({ exec, prepare }, 'isTransaction', {
+    get: () => state.isTransaction,
+  })
   const session: Session = { all: async () => [], run: async (sql) => Number(exec(sql)) }
   return { group: new GroupCommit(connection as unknown as DatabaseSync, session), log }
 }

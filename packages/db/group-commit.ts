@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CloudError } from '#kernel'
 import type { Session, Tx } from './database.ts'
 import { databaseClosed, storageError, translate } from './sqlite-errors.ts'
@@ -30,6 +30,11 @@ export class GroupCommit {
   readonly #connection: DatabaseSync
   readonly #session: Session
   readonly #beforeCommit: () => void
+  // Prepared once: they run for every write.
+  readonly #begin: StatementSync
+  readonly #savepoint: StatementSync
+  readonly #release: StatementSync
+  readonly #commit: StatementSync
   #pending: Unit[] = []
   #draining: Promise<void> | undefined
   /** Set when nothing may be acknowledged any more: SQLite refused to end a transaction, or the database was closed. */
@@ -40,6 +45,10 @@ export class GroupCommit {
     this.#connection = connection
     this.#session = session
     this.#beforeCommit = beforeCommit
+    this.#begin = connection.prepare('BEGIN IMMEDIATE')
+    this.#savepoint = connection.prepare('SAVEPOINT unit')
+    this.#release = connection.prepare('RELEASE unit')
+    this.#commit = connection.prepare('COMMIT')
   }
 
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -73,7 +82,7 @@ export class GroupCommit {
   async #commitGroup(units: readonly Unit[]): Promise<void> {
     const done: Done[] = []
     try {
-      this.#connection.exec('BEGIN IMMEDIATE')
+      this.#begin.run()
     } catch (error) {
       return refuseAll(units, storageError('the database refuses to begin a transaction', error))
     }
@@ -90,7 +99,7 @@ export class GroupCommit {
     }
     try {
       this.#beforeCommit()
-      this.#connection.exec('COMMIT')
+      this.#commit.run()
     } catch (error) {
       this.#rollback()
       const failure = storageError('the database could not commit', error)
@@ -106,10 +115,10 @@ export class GroupCommit {
     const scope = { open: true }
     const tx = this.#txOf(scope)
     try {
-      this.#connection.exec('SAVEPOINT unit')
+      this.#savepoint.run()
       const value = await currentUnit.run(scope, unit.work, tx)
       scope.open = false
-      this.#connection.exec('RELEASE unit')
+      this.#release.run()
       return { unit, value }
     } catch (error) {
       scope.open = false

@@ -169,3 +169,17 @@ test('when a result cannot be stored, pollers still learn it', async (t) => {
   await assert.rejects(call(asked(touchThing, { uuid: 'a' }, { ...good, jobUuid })), { code: 'SYS.1000' })
   assert.equal((await jobs.status(jobUuid))?.state, 'Done')
 })
+
+test('a uuid that a resource has, or that another creation is about to give, is refused and harms neither', async (t) => {
+  const { db, call } = await started(t)
+  const resourceUuid = newUuid()
+  const creations = ['a', 'b'].map((name) => call(asked(createThing, { name, resourceUuid })))
+  const [first, second] = await Promise.allSettled(creations)
+  assert.equal(first?.status, 'fulfilled')
+  assert.equal(second?.status === 'rejected' && second.reason.code, 'SYS.1007')
+  const third = call(asked(createThing, { name: 'c', resourceUuid }))
+  await assert.rejects(third, { code: 'SYS.1007', opaque: { field: 'resourceUuid' } })
+  assert.deepEqual(await db.all('SELECT `name` FROM `ThingVO`', []).then((rows) => rows.map((r) => r.name)), [
+    'a',
+  ])
+})

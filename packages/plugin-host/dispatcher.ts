@@ -18,6 +18,7 @@ import type { QueryEngine, QueryRequest } from '#query'
 import type { Workflow, WorkflowEngine } from '#workflow'
 import type { Jobs } from './jobs.ts'
 import type { ApiCall, HandleOptions } from './plugin.ts'
+import { createUuidClaims, type UuidClaims } from './uuid-claims.ts'
 
 /** An API call as a front door hands it over. */
 export interface ApiRequest {
@@ -65,6 +66,10 @@ export interface DispatcherDeps {
   readonly notReady: () => string | undefined
 }
 
+interface Deps extends DispatcherDeps {
+  readonly claims: UuidClaims
+}
+
 /** What a workflow recorded as the job's result when it ended; a handler that answers something else has the last word. */
 interface Recorded {
   reply: unknown
@@ -85,7 +90,8 @@ interface Prepared {
   readonly nothingToDo: boolean
 }
 
-export function createDispatcher(deps: DispatcherDeps): Dispatcher {
+export function createDispatcher(given: DispatcherDeps): Dispatcher {
+  const deps: Deps = { ...given, claims: createUuidClaims(given.queries) }
   return {
     apis: [...deps.registrations.values()].map((r) => r.api),
     call: async (request) => {
@@ -101,7 +107,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   }
 }
 
-async function answer(deps: DispatcherDeps, request: ApiRequest): Promise<ApiReply> {
+async function answer(deps: Deps, request: ApiRequest): Promise<ApiReply> {
   const prepared = await prepare(deps, request)
   const { api } = request
   if (api.kind === 'query' && api.resource !== undefined) {
@@ -117,10 +123,7 @@ async function answer(deps: DispatcherDeps, request: ApiRequest): Promise<ApiRep
   }
 }
 
-async function submit(
-  deps: DispatcherDeps,
-  request: ApiRequest,
-): Promise<{ jobUuid: string; refusal?: ErrorBody }> {
+async function submit(deps: Deps, request: ApiRequest): Promise<{ jobUuid: string; refusal?: ErrorBody }> {
   const { api } = request
   const jobUuid = request.jobUuid ?? newUuid()
   let prepared: Prepared
@@ -139,12 +142,7 @@ async function submit(
 }
 
 /** Runs a job to its end; never rejects. */
-async function runJob(
-  deps: DispatcherDeps,
-  prepared: Prepared,
-  request: ApiRequest,
-  jobUuid: string,
-): Promise<void> {
+async function runJob(deps: Deps, prepared: Prepared, request: ApiRequest, jobUuid: string): Promise<void> {
   const task = taskOf(deps, jobUuid, request.api.name, request.signal)
   const recorded: Recorded = { reply: undefined }
   try {
@@ -167,7 +165,7 @@ async function runJob(
   }
 }
 
-async function prepare(deps: DispatcherDeps, request: ApiRequest): Promise<Prepared> {
+async function prepare(deps: Deps, request: ApiRequest): Promise<Prepared> {
   const { api } = request
   const registration = deps.registrations.get(api.name)
   if (registration === undefined)
@@ -198,11 +196,7 @@ function checkedInput(api: Api, params: Readonly<Record<string, unknown>>): Reco
 }
 
 /** Throws SYS.1003 when a uuid names nothing; true when that is no error because the call would delete it. */
-async function refersToNothing(
-  deps: DispatcherDeps,
-  api: Api,
-  input: Record<string, unknown>,
-): Promise<boolean> {
+async function refersToNothing(deps: Deps, api: Api, input: Record<string, unknown>): Promise<boolean> {
   for (const [name, field] of Object.entries(api.input)) {
     const voName = field.constraints.resource ?? field.constraints.element?.constraints.resource
     const value = input[name]
@@ -217,17 +211,13 @@ async function refersToNothing(
   return false
 }
 
-async function goneMeanwhile(
-  deps: DispatcherDeps,
-  api: Api,
-  input: Record<string, unknown>,
-): Promise<boolean> {
+async function goneMeanwhile(deps: Deps, api: Api, input: Record<string, unknown>): Promise<boolean> {
   const deletes = Object.values(api.input).some((field) => field.constraints.successIfMissing === true)
   return deletes && (await refersToNothing(deps, api, input))
 }
 
 async function runHandler(
-  deps: DispatcherDeps,
+  deps: Deps,
   prepared: Prepared,
   request: ApiRequest,
   task: Task,
@@ -250,13 +240,17 @@ async function runHandler(
     return ((await registration.handler(input as never, call)) ?? {}) as ApiReply
   }
   const key = registration.options.key?.(input as never)
+  // APIs with a member of that name mean an existing resource by it.
+  const wanted = 'resourceUuid' in request.api.input ? undefined : (input.resourceUuid as string | undefined)
   return withTask(task, () =>
-    key === undefined ? work() : deps.queues.run(key, registration.api.name, work, task.signal),
+    deps.claims.hold(wanted, () =>
+      key === undefined ? work() : deps.queues.run(key, registration.api.name, work, task.signal),
+    ),
   )
 }
 
 async function runWorkflow<I, O, R>(
-  deps: DispatcherDeps,
+  deps: Deps,
   jobUuid: string,
   recorded: Recorded | undefined,
   workflow: Workflow<I, O>,
@@ -276,7 +270,7 @@ async function runWorkflow<I, O, R>(
 }
 
 function taskOf(
-  deps: DispatcherDeps,
+  deps: Deps,
   id: string,
   name: string,
   signal: AbortSignal = new AbortController().signal,
@@ -293,7 +287,7 @@ function validationOnly(input: Record<string, unknown>): boolean {
   return Array.isArray(input.systemTags) && input.systemTags.includes('validationOnly')
 }
 
-function logFailure(deps: DispatcherDeps, api: Api, taskId: string, error: unknown): void {
+function logFailure(deps: Deps, api: Api, taskId: string, error: unknown): void {
   const fields = { api: api.name, taskId, err: describeError(error) }
   if (error instanceof CloudError) deps.log.info(fields, 'an API call failed')
   else
