@@ -1,3 +1,5 @@
 export { waitFor } from '#kernel'
 export { createTestCloud, type TestCloud, type TestCloudOptions } from './cloud.ts'
 export { buildDataCenter, type DataCenter, type DataCenterSize } from './data-center.ts'
+export { assertRefused, databaseContent, type Refusal } from './expect.ts'
+export { addIso, inventoryOf, type Shown, simulatedHost, startCloud } from './scene.ts'
