@@ -1,5 +1,5 @@
 import type { Input } from '#contract'
-import { CloudError } from '#kernel'
+import { CloudError, uuidTaken } from '#kernel'
 import type { ApiCall, PluginContext } from '#plugin-host'
 import { findHosts } from '#plugins/host/contract/messages.ts'
 import { host } from '#plugins/host/contract/resources.ts'
@@ -13,7 +13,7 @@ import * as power from './contract/power-apis.ts'
 import { type VmInstance, vmInstance } from './contract/resources.ts'
 import { type StatePredicate, vmCan } from './contract/states.ts'
 import { planVm } from './plan.ts'
-import { getVm, nicsOf, patchVm, volumesOf } from './store.ts'
+import { findVm, getVm, nicsOf, patchVm, volumesOf } from './store.ts'
 import { createVmWorkflow } from './workflows/create.ts'
 import { migrateVmWorkflow } from './workflows/migrate.ts'
 import * as workflows from './workflows/power.ts'
@@ -47,7 +47,11 @@ export function handleCreation(ctx: PluginContext): void {
   ctx.handle(createVmInstance, async (input, call) => {
     await ctx.bus.call(checkTags, { resourceType: 'VmInstanceVO', systemTags: input.systemTags })
     const plan = await planVm(ctx, input, call)
-    return ctx.queues.run(vmKey(plan.vm.uuid), createVmInstance.name, () => call.run(create, plan, reply))
+    return ctx.queues.run(vmKey(plan.vm.uuid), createVmInstance.name, async () => {
+      // Only here nobody else can be creating it; the steps of the workflow take an existing row for their own.
+      if ((await findVm(ctx.db, plan.vm.uuid)) !== undefined) throw uuidTaken('VM', plan.vm.uuid)
+      return call.run(create, plan, reply)
+    })
   })
   ctx.handle(updateVmInstance, (input) => updateVm(ctx, input), { key })
 }

@@ -66,7 +66,10 @@ test('the host runs the domain the API tells about: CPUs, memory, disk over the 
   const [nic] = domain.nics
   const shown = vm.vmNics[0]
   assert.deepEqual([nic?.mac, nic?.deviceName, nic?.bridge], [shown.mac, shown.internalName, 'br_eth1'])
-  assert.deepEqual([...(state.networks.get(dc.l3)?.leases.values() ?? [])].map((l) => l.ip), [shown.ip])
+  assert.deepEqual(
+    [...(state.networks.get(dc.l3)?.leases.values() ?? [])].map((l) => l.ip),
+    [shown.ip],
+  )
 })
 
 test('a VM from an ISO has an empty root disk and the ISO in its drive', async (t) => {
