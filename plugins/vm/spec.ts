@@ -79,7 +79,9 @@ async function isoOf(ctx: PluginContext, imageUuid: string, zoneUuid: string) {
   const found = await ctx.query.missing(image, [imageUuid])
   if (found.length > 0) return undefined
   const { mediaType } = await get(ctx.db, image, imageUuid)
-  return mediaType === 'ISO' ? ctx.bus.call(locateImage, { imageUuid, zoneUuid }) : undefined
+  return mediaType === 'ISO'
+    ? ctx.bus.call(locateImage, { imageUuid, zoneUuid, forExisting: true })
+    : undefined
 }
 
 function bootOrder(tags: readonly string[]): VmSpec['bootOrder'] {
