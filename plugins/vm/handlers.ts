@@ -3,7 +3,9 @@ import { CloudError, uuidTaken } from '#kernel'
 import type { ApiCall, PluginContext } from '#plugin-host'
 import { findHosts } from '#plugins/host/contract/messages.ts'
 import { host } from '#plugins/host/contract/resources.ts'
+import { needsCopy } from '#plugins/primary-storage/contract/messages.ts'
 import { checkTags } from '#plugins/tag/contract/messages.ts'
+import type { Volume } from '#plugins/volume/contract/resources.ts'
 import { gracefulStop } from './contract/configs.ts'
 import { createVmInstance, updateVmInstance } from './contract/create-apis.ts'
 import { vmErrors } from './contract/errors.ts'
@@ -149,8 +151,25 @@ export function handleMigration(ctx: PluginContext): void {
 }
 
 async function migrationSpec(ctx: PluginContext, vm: VmInstance, sourceUuid: string) {
-  const volumes = (await volumesOf(ctx.db, vm.uuid)).map((v) => v.uuid)
+  const disks = await volumesOf(ctx.db, vm.uuid)
   const networks = (await nicsOf(ctx.db, vm.uuid)).flatMap((nic) => nic.l3NetworkUuid ?? [])
+  const volumes = disks.map((v) => v.uuid)
   const spec = await workflows.placementOf(ctx, vm.uuid, volumes, networks, {})
-  return { ...spec, avoidHostUuids: [sourceUuid], withStorageMigration: true, preferredHostUuid: undefined }
+  return {
+    ...spec,
+    avoidHostUuids: [sourceUuid],
+    withStorageMigration: true,
+    rootDiskBytes: await bytesToCopy(ctx, disks),
+    preferredHostUuid: undefined,
+  }
+}
+
+/** What the other host must have room for; undefined when every disk stays where it is. */
+async function bytesToCopy(ctx: PluginContext, disks: readonly Volume[]): Promise<number | undefined> {
+  let bytes = 0
+  for (const { primaryStorageUuid, size } of disks) {
+    if (primaryStorageUuid === undefined) continue
+    if (await ctx.bus.call(needsCopy, { primaryStorageUuid })) bytes += size
+  }
+  return bytes === 0 ? undefined : bytes
 }
