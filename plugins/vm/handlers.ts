@@ -1,5 +1,5 @@
 import type { Input } from '#contract'
-import { CloudError, uuidTaken } from '#kernel'
+import { CloudError, sysErrors, uuidTaken } from '#kernel'
 import type { ApiCall, PluginContext } from '#plugin-host'
 import { findHosts } from '#plugins/host/contract/messages.ts'
 import { host } from '#plugins/host/contract/resources.ts'
@@ -14,7 +14,7 @@ import { getVmMigrationCandidateHosts, migrateVm } from './contract/migration-ap
 import * as power from './contract/power-apis.ts'
 import { type VmInstance, vmInstance } from './contract/resources.ts'
 import { type StatePredicate, vmCan } from './contract/states.ts'
-import { planVm } from './plan.ts'
+import { MIN_MEMORY_BYTES, planVm } from './plan.ts'
 import { findVm, getVm, nicsOf, patchVm, volumesOf } from './store.ts'
 import { createVmWorkflow } from './workflows/create.ts'
 import { migrateVmWorkflow } from './workflows/migrate.ts'
@@ -63,10 +63,23 @@ async function updateVm(ctx: PluginContext, input: Input<typeof updateVmInstance
   const vm = await getVm(ctx.db, uuid)
   if (cpuNum !== undefined || memorySize !== undefined)
     requireState(vm, vmCan.resize, 'given other CPUs or memory')
+  if (memorySize !== undefined && memorySize < MIN_MEMORY_BYTES)
+    throw badUpdate('memorySize', `a VM needs at least 16 MiB of memory, got ${memorySize} bytes`)
+  const networks = (await nicsOf(ctx.db, uuid)).map((nic) => nic.l3NetworkUuid)
+  if (defaultL3NetworkUuid !== undefined && !networks.includes(defaultL3NetworkUuid))
+    throw badUpdate(
+      'defaultL3NetworkUuid',
+      `the VM ${vm.name} has no NIC on the L3 network ${defaultL3NetworkUuid}`,
+    )
   const given = { name, description, platform, guestOsType, defaultL3NetworkUuid, cpuNum, memorySize }
   const patch = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
   await ctx.db.write((tx) => patchVm(tx, uuid, patch))
   return { inventory: await ctx.query.view(vmInstance, uuid) }
+}
+
+function badUpdate(field: string, reason: string): CloudError {
+  const details = `field[${field}] of UpdateVmInstance: ${reason}`
+  return new CloudError(sysErrors.invalidArgument, details, { opaque: { field } })
 }
 
 export function handlePower(ctx: PluginContext): void {

@@ -22,6 +22,7 @@ type CreateInput = Input<typeof createVmInstance>
 
 /** What hypervisors can give one VM. */
 const MAX_CPUS = 1024
+export const MIN_MEMORY_BYTES = 16 * 2 ** 20
 
 /** All that is decided about a VM before the first effect; ids included, so that every step can be repeated. */
 export interface CreatePlan {
@@ -155,7 +156,7 @@ async function sizing(
     throw bad('instanceOfferingUuid', 'give instanceOfferingUuid, or cpuNum and memorySize')
   if (cpuNum < 1) throw bad('cpuNum', `a VM needs at least one CPU, got ${cpuNum}`)
   if (cpuNum > MAX_CPUS) throw bad('cpuNum', `a VM can have at most ${MAX_CPUS} CPUs, got ${cpuNum}`)
-  if (memorySize < 16 * 2 ** 20)
+  if (memorySize < MIN_MEMORY_BYTES)
     throw bad('memorySize', `a VM needs at least 16 MiB of memory, got ${memorySize} bytes`)
   return { cpuNum, memorySize }
 }
@@ -220,6 +221,8 @@ async function offeredSize(ctx: PluginContext, field: string, uuid: string): Pro
 
 async function networksOf(ctx: PluginContext, input: CreateInput, zoneUuid: string): Promise<string[]> {
   const uuids = input.l3NetworkUuids ?? []
+  if (new Set(uuids).size < uuids.length)
+    throw bad('l3NetworkUuids', 'a VM has at most one NIC on an L3 network, but one is named twice')
   for (const row of await find(ctx.db, l3Network, { uuid: oneOf(uuids) })) {
     if (row.state !== 'Enabled') throw bad('l3NetworkUuids', `the L3 network ${row.name} is ${row.state}`)
     requireZone('l3NetworkUuids', `the L3 network ${row.name}`, row, zoneUuid)

@@ -30,6 +30,7 @@ test('missing, malformed and unknown members of a creation are named, and nothin
     [{ imageUuid: undefined }, 'imageUuid', /image/],
     [{ imageUuid: nowhere }, 'imageUuid', /Image that does not exist/, 'SYS.1003'],
     [{ l3NetworkUuids: [nowhere] }, 'l3NetworkUuids', /L3Network that does not exist/, 'SYS.1003'],
+    [{ l3NetworkUuids: [dc.l3, dc.l3] }, 'l3NetworkUuids', /named twice/],
     [{ l3NetworkUuids: dc.l3 }, 'l3NetworkUuids', /must be a list/],
     [{ hostUuid: nowhere }, 'hostUuid', /Host that does not exist/, 'SYS.1003'],
     [{ zoneUuid: undefined }, 'zoneUuid', /where the VM goes/],
