@@ -60,6 +60,12 @@ export const sysErrors = {
   cancelled: defineError('SYS.1017', 'The operation was cancelled'),
 } as const
 
+/** The refusal of a creation whose chosen uuid names something already. */
+export function uuidTaken(kind: string, uuid: string): CloudError {
+  const details = `field[resourceUuid]: a ${kind} with the uuid ${uuid} exists already; choose another, or leave the choice to the server`
+  return new CloudError(sysErrors.invalidArgument, details, { opaque: { field: 'resourceUuid' } })
+}
+
 /** The wire form of an error, nested through its causes. Non-CloudErrors are shown as internal errors. */
 export interface ErrorBody {
   code: string

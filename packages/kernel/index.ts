@@ -8,6 +8,7 @@ export {
   fromErrorBody,
   sysErrors,
   toErrorBody,
+  uuidTaken,
 } from './errors.ts'
 export { isUuid, newToken, newUuid } from './ids.ts'
 export { createLogger, type Logger, silentLogger } from './log.ts'

@@ -12,6 +12,7 @@ import {
   sysErrors,
   type Task,
   toErrorBody,
+  uuidTaken,
   withTask,
 } from '#kernel'
 import type { QueryEngine, QueryRequest } from '#query'
@@ -174,7 +175,21 @@ async function prepare(deps: Deps, request: ApiRequest): Promise<Prepared> {
   if (reason !== undefined) throw new CloudError(sysErrors.notReady, reason)
   const accountUuid = api.needSession ? (await deps.authenticate(request.sessionUuid)).accountUuid : ''
   const input = checkedInput(api, request.params)
-  return { registration, input, accountUuid, nothingToDo: await refersToNothing(deps, api, input) }
+  const nothingToDo = await refersToNothing(deps, api, input)
+  await refuseTakenUuid(deps, api, input)
+  return { registration, input, accountUuid, nothingToDo }
+}
+
+/** A client that chooses the uuid of what it creates must choose one that names nothing of that kind. */
+async function refuseTakenUuid(
+  deps: DispatcherDeps,
+  api: Api,
+  input: Record<string, unknown>,
+): Promise<void> {
+  const uuid = input.resourceUuid
+  const resource = deps.queries.registry.byInventory(api.output.inventory?.constraints.structName ?? '')
+  if (typeof uuid !== 'string' || resource === undefined || 'resourceUuid' in api.input) return
+  if ((await deps.queries.missing(resource, [uuid])).length === 0) throw uuidTaken(resource.name, uuid)
 }
 
 function checkedInput(api: Api, params: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -18,8 +18,8 @@ export interface TestCloud {
   readonly cloud: Cloud
   readonly world: SimulatedWorld
   readonly dataDir: string
-  /** Calls an API as admin, through the same door as any client; jobs are awaited. */
-  call<A extends Api>(api: A, input: CallInput<A>): Promise<Output<A>>
+  /** Calls an API as admin, through the same door as any client; jobs are awaited. What is missing gets its default, or is refused. */
+  call<A extends Api>(api: A, input: Partial<CallInput<A>>): Promise<Output<A>>
   /** Inventories of a query. */
   query(api: Api, request?: Partial<QueryRequest>): Promise<Record<string, unknown>[]>
   /** Stops the process and starts another on the same data; the simulated world goes on. */

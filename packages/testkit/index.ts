@@ -1,4 +1,6 @@
 export { waitFor } from '#kernel'
 export { createTestCloud, type TestCloud, type TestCloudOptions } from './cloud.ts'
 export { buildDataCenter, type DataCenter, type DataCenterSize } from './data-center.ts'
+export { assertRefused, databaseContent, type Refusal } from './expect.ts'
+export { addIso, inventoryOf, type Shown, simulatedHost, startCloud } from './scene.ts'
 export { type TempDatabase, tempDatabase, tempDir } from './temp-database.ts'

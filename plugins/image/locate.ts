@@ -15,15 +15,21 @@ import { imageFormats } from './image-source.ts'
 /** Where hosts of a zone can fetch an image. Throws SYS.1006 that names what stands in the way. */
 export async function locate(
   db: Database,
-  { imageUuid, zoneUuid }: { imageUuid: string; zoneUuid: string },
+  {
+    imageUuid,
+    zoneUuid,
+    forExisting,
+  }: { imageUuid: string; zoneUuid: string; forExisting?: boolean | undefined },
 ): Promise<ImageSource> {
   const row = await get(db, image, imageUuid)
-  if (row.status !== imageStatus.ready) throw unusable(row, `it is ${row.status}, not Ready`)
-  if (row.state !== imageState.enabled) throw unusable(row, `it is ${row.state}; enable it`)
+  const statuses = forExisting === true ? [imageStatus.ready, imageStatus.deleted] : [imageStatus.ready]
+  if (!statuses.some((status) => status === row.status)) throw unusable(row, `it is ${row.status}, not Ready`)
+  if (row.state !== imageState.enabled && forExisting !== true)
+    throw unusable(row, `it is ${row.state}; enable it`)
   const format = imageFormats.find((known) => known === row.format)
   if (format === undefined || row.sha256 === undefined)
     throw unusable(row, 'its format or checksum is not recorded; add it again')
-  const refs = await find(db, imageBackupStorageRef, { imageUuid, status: imageStatus.ready })
+  const refs = await find(db, imageBackupStorageRef, { imageUuid, status: oneOf(statuses) })
   const uuids = refs.map((ref) => ref.backupStorageUuid)
   const storages = await find(db, backupStorage, { uuid: oneOf(uuids) }, { orderBy: ['name', 'uuid'] })
   const attached = await find(db, backupStorageZoneRef, { backupStorageUuid: oneOf(uuids), zoneUuid })

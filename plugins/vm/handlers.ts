@@ -1,9 +1,11 @@
 import type { Input } from '#contract'
-import { CloudError } from '#kernel'
+import { CloudError, sysErrors, uuidTaken } from '#kernel'
 import type { ApiCall, PluginContext } from '#plugin-host'
 import { findHosts } from '#plugins/host/contract/messages.ts'
 import { host } from '#plugins/host/contract/resources.ts'
+import { needsCopy } from '#plugins/primary-storage/contract/messages.ts'
 import { checkTags } from '#plugins/tag/contract/messages.ts'
+import type { Volume } from '#plugins/volume/contract/resources.ts'
 import { gracefulStop } from './contract/configs.ts'
 import { createVmInstance, updateVmInstance } from './contract/create-apis.ts'
 import { vmErrors } from './contract/errors.ts'
@@ -12,8 +14,8 @@ import { getVmMigrationCandidateHosts, migrateVm } from './contract/migration-ap
 import * as power from './contract/power-apis.ts'
 import { type VmInstance, vmInstance } from './contract/resources.ts'
 import { type StatePredicate, vmCan } from './contract/states.ts'
-import { planVm } from './plan.ts'
-import { getVm, nicsOf, patchVm, volumesOf } from './store.ts'
+import { MIN_MEMORY_BYTES, planVm } from './plan.ts'
+import { findVm, getVm, nicsOf, patchVm, volumesOf } from './store.ts'
 import { createVmWorkflow } from './workflows/create.ts'
 import { migrateVmWorkflow } from './workflows/migrate.ts'
 import * as workflows from './workflows/power.ts'
@@ -47,7 +49,11 @@ export function handleCreation(ctx: PluginContext): void {
   ctx.handle(createVmInstance, async (input, call) => {
     await ctx.bus.call(checkTags, { resourceType: 'VmInstanceVO', systemTags: input.systemTags })
     const plan = await planVm(ctx, input, call)
-    return ctx.queues.run(vmKey(plan.vm.uuid), createVmInstance.name, () => call.run(create, plan, reply))
+    return ctx.queues.run(vmKey(plan.vm.uuid), createVmInstance.name, async () => {
+      // Only here nobody else can be creating it; the steps of the workflow take an existing row for their own.
+      if ((await findVm(ctx.db, plan.vm.uuid)) !== undefined) throw uuidTaken('VM', plan.vm.uuid)
+      return call.run(create, plan, reply)
+    })
   })
   ctx.handle(updateVmInstance, (input) => updateVm(ctx, input), { key })
 }
@@ -57,10 +63,23 @@ async function updateVm(ctx: PluginContext, input: Input<typeof updateVmInstance
   const vm = await getVm(ctx.db, uuid)
   if (cpuNum !== undefined || memorySize !== undefined)
     requireState(vm, vmCan.resize, 'given other CPUs or memory')
+  if (memorySize !== undefined && memorySize < MIN_MEMORY_BYTES)
+    throw badUpdate('memorySize', `a VM needs at least 16 MiB of memory, got ${memorySize} bytes`)
+  const networks = (await nicsOf(ctx.db, uuid)).map((nic) => nic.l3NetworkUuid)
+  if (defaultL3NetworkUuid !== undefined && !networks.includes(defaultL3NetworkUuid))
+    throw badUpdate(
+      'defaultL3NetworkUuid',
+      `the VM ${vm.name} has no NIC on the L3 network ${defaultL3NetworkUuid}`,
+    )
   const given = { name, description, platform, guestOsType, defaultL3NetworkUuid, cpuNum, memorySize }
   const patch = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
   await ctx.db.write((tx) => patchVm(tx, uuid, patch))
   return { inventory: await ctx.query.view(vmInstance, uuid) }
+}
+
+function badUpdate(field: string, reason: string): CloudError {
+  const details = `field[${field}] of UpdateVmInstance: ${reason}`
+  return new CloudError(sysErrors.invalidArgument, details, { opaque: { field } })
 }
 
 export function handlePower(ctx: PluginContext): void {
@@ -145,8 +164,25 @@ export function handleMigration(ctx: PluginContext): void {
 }
 
 async function migrationSpec(ctx: PluginContext, vm: VmInstance, sourceUuid: string) {
-  const volumes = (await volumesOf(ctx.db, vm.uuid)).map((v) => v.uuid)
+  const disks = await volumesOf(ctx.db, vm.uuid)
   const networks = (await nicsOf(ctx.db, vm.uuid)).flatMap((nic) => nic.l3NetworkUuid ?? [])
+  const volumes = disks.map((v) => v.uuid)
   const spec = await workflows.placementOf(ctx, vm.uuid, volumes, networks, {})
-  return { ...spec, avoidHostUuids: [sourceUuid], withStorageMigration: true, preferredHostUuid: undefined }
+  return {
+    ...spec,
+    avoidHostUuids: [sourceUuid],
+    withStorageMigration: true,
+    rootDiskBytes: await bytesToCopy(ctx, disks),
+    preferredHostUuid: undefined,
+  }
+}
+
+/** What the other host must have room for; undefined when every disk stays where it is. */
+async function bytesToCopy(ctx: PluginContext, disks: readonly Volume[]): Promise<number | undefined> {
+  let bytes = 0
+  for (const { primaryStorageUuid, size } of disks) {
+    if (primaryStorageUuid === undefined) continue
+    if (await ctx.bus.call(needsCopy, { primaryStorageUuid })) bytes += size
+  }
+  return bytes === 0 ? undefined : bytes
 }

@@ -1,14 +1,15 @@
 import * as calls from '#agents/kvm-host/contract/vm.ts'
 import { get } from '#db'
-import { newUuid } from '#kernel'
+import { CloudError, newUuid, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { allocateIp, releaseIp } from '#plugins/l3-network/contract/messages.ts'
+import { l3Network } from '#plugins/l3-network/contract/resources.ts'
 import { applyServices, removeServices } from '#plugins/network-service/contract/messages.ts'
 import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
 import { vmKey } from './contract/messages.ts'
 import { attachL3NetworkToVm, detachL3NetworkFromVm } from './contract/nic-apis.ts'
-import { type VmNic, vmInstance, vmNic } from './contract/resources.ts'
+import { type VmInstance, type VmNic, vmInstance, vmNic } from './contract/resources.ts'
 import { liveStates, vmCan } from './contract/states.ts'
 import { requireState } from './handlers.ts'
 import { nicSpec, servedNics } from './spec.ts'
@@ -24,7 +25,10 @@ export function handleNics(ctx: PluginContext): void {
     async ({ vmInstanceUuid, l3NetworkUuid, staticIp, customMac }) => {
       const vm = await getVm(ctx.db, vmInstanceUuid)
       requireState(vm, vmCan.attachNic, 'given a NIC')
-      const used = new Set((await nicsOf(ctx.db, vm.uuid)).map((nic) => nic.deviceId))
+      const mac = customMac === undefined ? undefined : unicastMac(customMac)
+      const nics = await nicsOf(ctx.db, vm.uuid)
+      await requireAttachable(ctx, vm, nics, l3NetworkUuid)
+      const used = new Set(nics.map((nic) => nic.deviceId))
       let deviceId = 0
       while (used.has(deviceId)) deviceId += 1
       const { hypervisorType } = vm
@@ -33,7 +37,7 @@ export function handleNics(ctx: PluginContext): void {
         vmInstanceUuid,
         l3NetworkUuid,
         deviceId,
-        mac: customMac,
+        mac,
         driverType: 'virtio',
         hypervisorType,
       }
@@ -51,6 +55,30 @@ export function handleNics(ctx: PluginContext): void {
     })
     return view(vmUuid)
   })
+}
+
+async function requireAttachable(
+  ctx: PluginContext,
+  vm: VmInstance,
+  nics: readonly VmNic[],
+  l3NetworkUuid: string,
+): Promise<void> {
+  const { name, state } = await get(ctx.db, l3Network, l3NetworkUuid)
+  if (state !== 'Enabled') throw bad('l3NetworkUuid', `the L3 network ${name} is ${state}`)
+  if (nics.some((nic) => nic.l3NetworkUuid === l3NetworkUuid))
+    throw bad('l3NetworkUuid', `the VM ${vm.name} has a NIC on the L3 network ${name} already`)
+}
+
+/** In the form hosts know it. Refuses what is no address of a single interface. */
+function unicastMac(text: string): string {
+  const mac = text.toLowerCase()
+  if (/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac)) return mac
+  throw bad('customMac', `'${text}' is no unicast MAC address like fa:16:3e:00:00:01`)
+}
+
+function bad(field: string, reason: string): CloudError {
+  const details = `field[${field}] of AttachL3NetworkToVm: ${reason}`
+  return new CloudError(sysErrors.invalidArgument, details, { opaque: { field } })
 }
 
 interface NewNicInput {

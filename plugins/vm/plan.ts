@@ -11,6 +11,7 @@ import { l3Network } from '#plugins/l3-network/contract/resources.ts'
 import { diskOffering, instanceOffering } from '#plugins/offering/contract/resources.ts'
 import type { ImageSource } from '#plugins/primary-storage/contract/extensions.ts'
 import type { NewVolume } from '#plugins/volume/contract/messages.ts'
+import { maxDataVolumes } from './contract/configs.ts'
 import type { createVmInstance } from './contract/create-apis.ts'
 import type { VmInstance } from './contract/resources.ts'
 import { vmState } from './contract/states.ts'
@@ -18,6 +19,10 @@ import type { NewNic } from './store.ts'
 import { staticIps } from './tags.ts'
 
 type CreateInput = Input<typeof createVmInstance>
+
+/** What hypervisors can give one VM. */
+const MAX_CPUS = 1024
+export const MIN_MEMORY_BYTES = 16 * 2 ** 20
 
 /** All that is decided about a VM before the first effect; ids included, so that every step can be repeated. */
 export interface CreatePlan {
@@ -38,9 +43,9 @@ export async function planVm(ctx: PluginContext, input: CreateInput, call: ApiCa
   const uuid = input.resourceUuid ?? newUuid()
   const size = await sizing(ctx, input)
   const zoneUuid = await zoneOf(ctx, input)
+  const l3s = await networksOf(ctx, input, zoneUuid)
   const picture = await pictureOf(ctx, input, zoneUuid)
   const rootSize = await rootSizeOf(ctx, input, picture)
-  const l3s = await networksOf(ctx, input)
   const owner = { accountUuid: call.accountUuid, vmInstanceUuid: uuid }
   const hypervisorType = await hypervisorOf(ctx, input, zoneUuid)
   const root = rootVolume(input, picture, owner, rootSize)
@@ -150,7 +155,8 @@ async function sizing(
   if (cpuNum === undefined || memorySize === undefined)
     throw bad('instanceOfferingUuid', 'give instanceOfferingUuid, or cpuNum and memorySize')
   if (cpuNum < 1) throw bad('cpuNum', `a VM needs at least one CPU, got ${cpuNum}`)
-  if (memorySize < 16 * 2 ** 20)
+  if (cpuNum > MAX_CPUS) throw bad('cpuNum', `a VM can have at most ${MAX_CPUS} CPUs, got ${cpuNum}`)
+  if (memorySize < MIN_MEMORY_BYTES)
     throw bad('memorySize', `a VM needs at least 16 MiB of memory, got ${memorySize} bytes`)
   return { cpuNum, memorySize }
 }
@@ -176,11 +182,13 @@ async function pictureOf(ctx: PluginContext, input: CreateInput, zoneUuid: strin
 }
 
 async function rootSizeOf(ctx: PluginContext, input: CreateInput, picture: Picture): Promise<number> {
-  const { rootDiskOfferingUuid } = input
+  const { rootDiskOfferingUuid, rootDiskSize } = input
+  if (rootDiskSize !== undefined && rootDiskSize <= 0)
+    throw bad('rootDiskSize', `a disk cannot have ${rootDiskSize} bytes`)
   const wanted =
     rootDiskOfferingUuid === undefined
-      ? input.rootDiskSize
-      : (await get(ctx.db, diskOffering, rootDiskOfferingUuid)).diskSize
+      ? rootDiskSize
+      : await offeredSize(ctx, 'rootDiskOfferingUuid', rootDiskOfferingUuid)
   if (picture.source === undefined && wanted === undefined)
     throw bad('rootDiskOfferingUuid', 'a VM made from an ISO needs rootDiskOfferingUuid or rootDiskSize')
   return Math.max(wanted ?? 0, picture.minimumBytes)
@@ -192,19 +200,36 @@ async function dataDisks(
 ): Promise<{ size: number; diskOfferingUuid?: string }[]> {
   const disks: { size: number; diskOfferingUuid?: string }[] = []
   for (const diskOfferingUuid of input.dataDiskOfferingUuids ?? []) {
-    disks.push({ size: (await get(ctx.db, diskOffering, diskOfferingUuid)).diskSize, diskOfferingUuid })
+    disks.push({ size: await offeredSize(ctx, 'dataDiskOfferingUuids', diskOfferingUuid), diskOfferingUuid })
   }
   for (const size of input.dataDiskSizes ?? []) {
     if (size <= 0) throw bad('dataDiskSizes', `a disk cannot have ${size} bytes`)
     disks.push({ size })
   }
+  const limit = ctx.config.get(maxDataVolumes)
+  if (disks.length > limit)
+    throw bad('dataDiskSizes', `${disks.length} data disks are asked for; a VM may have at most ${limit}`)
   return disks
 }
 
-async function networksOf(ctx: PluginContext, input: CreateInput): Promise<string[]> {
+async function offeredSize(ctx: PluginContext, field: string, uuid: string): Promise<number> {
+  const offering = await get(ctx.db, diskOffering, uuid)
+  if (offering.state !== 'Enabled')
+    throw bad(field, `the disk offering ${offering.name} is ${offering.state}`)
+  return offering.diskSize
+}
+
+async function networksOf(ctx: PluginContext, input: CreateInput, zoneUuid: string): Promise<string[]> {
   const uuids = input.l3NetworkUuids ?? []
+  if (new Set(uuids).size < uuids.length)
+    throw bad('l3NetworkUuids', 'a VM has at most one NIC on an L3 network, but one is named twice')
   for (const row of await find(ctx.db, l3Network, { uuid: oneOf(uuids) })) {
     if (row.state !== 'Enabled') throw bad('l3NetworkUuids', `the L3 network ${row.name} is ${row.state}`)
+    requireZone('l3NetworkUuids', `the L3 network ${row.name}`, row, zoneUuid)
+  }
+  for (const l3 of staticIps(input.systemTags ?? []).keys()) {
+    if (!uuids.includes(l3))
+      throw bad('systemTags', `a static address is given for ${l3}, which is not among l3NetworkUuids`)
   }
   const { defaultL3NetworkUuid } = input
   if (defaultL3NetworkUuid !== undefined && !uuids.includes(defaultL3NetworkUuid)) {
@@ -213,14 +238,28 @@ async function networksOf(ctx: PluginContext, input: CreateInput): Promise<strin
   return uuids
 }
 
-/** The zone asked for, directly or by cluster, host or network. */
+/** The zone asked for, directly or by cluster, host or network. Refuses places that do not lie in one another. */
 async function zoneOf(ctx: PluginContext, input: CreateInput): Promise<string> {
-  if (input.zoneUuid !== undefined) return input.zoneUuid
-  if (input.hostUuid !== undefined) return (await get(ctx.db, host, input.hostUuid)).zoneUuid
-  if (input.clusterUuid !== undefined) return (await get(ctx.db, cluster, input.clusterUuid)).zoneUuid
+  const inHost = input.hostUuid === undefined ? undefined : await get(ctx.db, host, input.hostUuid)
+  const inCluster =
+    input.clusterUuid === undefined ? undefined : await get(ctx.db, cluster, input.clusterUuid)
   const [l3] = input.l3NetworkUuids ?? []
-  if (l3 !== undefined) return (await get(ctx.db, l3Network, l3)).zoneUuid
-  throw bad('zoneUuid', 'tell where the VM goes: zoneUuid, clusterUuid, hostUuid or l3NetworkUuids')
+  const zoneUuid = input.zoneUuid ?? inHost?.zoneUuid ?? inCluster?.zoneUuid
+  if (zoneUuid === undefined) {
+    if (l3 !== undefined) return (await get(ctx.db, l3Network, l3)).zoneUuid
+    throw bad('zoneUuid', 'tell where the VM goes: zoneUuid, clusterUuid, hostUuid or l3NetworkUuids')
+  }
+  if (inHost !== undefined) requireZone('hostUuid', `the host ${inHost.name}`, inHost, zoneUuid)
+  if (inCluster !== undefined)
+    requireZone('clusterUuid', `the cluster ${inCluster.name}`, inCluster, zoneUuid)
+  if (inHost !== undefined && inCluster !== undefined && inHost.clusterUuid !== inCluster.uuid)
+    throw bad('hostUuid', `the host ${inHost.name} is not in the cluster ${inCluster.name}`)
+  return zoneUuid
+}
+
+function requireZone(field: string, what: string, row: { zoneUuid: string }, zoneUuid: string): void {
+  if (row.zoneUuid !== zoneUuid)
+    throw bad(field, `${what} lies in the zone ${row.zoneUuid}, the VM shall go to the zone ${zoneUuid}`)
 }
 
 /** Known for certain only when the host is chosen; until then that of the place asked for. */

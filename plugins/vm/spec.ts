@@ -66,10 +66,12 @@ async function accelerationOf(ctx: PluginContext, hostUuid: string): Promise<'kv
 
 /** A VM made from an ISO has it in its drive. */
 async function cdroms(ctx: PluginContext, vm: VmInstance, hostUuid: string): Promise<VmSpec['cdroms']> {
-  if (vm.imageUuid === undefined || vm.clusterUuid === undefined) return []
+  if (vm.imageUuid === undefined) return []
   const source = await isoOf(ctx, vm.imageUuid, vm.zoneUuid)
   if (source === undefined) return []
-  const { path } = await ctx.bus.call(provideIso, { hostUuid, clusterUuid: vm.clusterUuid, image: source })
+  // The VM's own cluster is recorded only once it runs.
+  const { clusterUuid } = await get(ctx.db, host, hostUuid)
+  const { path } = await ctx.bus.call(provideIso, { hostUuid, clusterUuid, image: source })
   return [{ deviceId: 0, path }]
 }
 
@@ -77,7 +79,9 @@ async function isoOf(ctx: PluginContext, imageUuid: string, zoneUuid: string) {
   const found = await ctx.query.missing(image, [imageUuid])
   if (found.length > 0) return undefined
   const { mediaType } = await get(ctx.db, image, imageUuid)
-  return mediaType === 'ISO' ? ctx.bus.call(locateImage, { imageUuid, zoneUuid }) : undefined
+  return mediaType === 'ISO'
+    ? ctx.bus.call(locateImage, { imageUuid, zoneUuid, forExisting: true })
+    : undefined
 }
 
 function bootOrder(tags: readonly string[]): VmSpec['bootOrder'] {

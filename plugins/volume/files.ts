@@ -7,6 +7,8 @@ import {
   makeVolume,
   releaseSpace,
 } from '#plugins/primary-storage/contract/messages.ts'
+import { removeTags } from '#plugins/tag/contract/messages.ts'
+import { volumeDeletionPolicy } from './contract/configs.ts'
 import * as messages from './contract/messages.ts'
 import { type Volume, volume } from './contract/resources.ts'
 import { volumeStatus } from './contract/states.ts'
@@ -41,29 +43,45 @@ export function serveVolumes(ctx: PluginContext): void {
     return { ...v, installPath, format, size, actualSize, status: volumeStatus.ready }
   })
 
-  ctx.serve(messages.discardFile, async ({ uuid }) => {
-    const v = await findOne(db, volume, { uuid })
-    if (v?.primaryStorageUuid === undefined || v.installPath === undefined) return
-    const { primaryStorageUuid, installPath } = v
-    await bus.call(deleteVolumeFile, { volumeUuid: uuid, primaryStorageUuid, installPath })
-    await bus.call(releaseSpace, { volumeUuid: uuid, primaryStorageUuid })
-    const gone = { primaryStorageUuid: undefined, installPath: undefined, format: undefined, actualSize: 0 }
-    await db.write((tx) => patchVolume(tx, uuid, { ...gone, status: volumeStatus.notInstantiated }))
-  })
+  ctx.serve(messages.discardFile, ({ uuid }) => discardFile(ctx, uuid))
 
   ctx.serve(messages.removeVolume, ({ uuid }) => db.write((tx) => deleteRow(tx, uuid)))
 
   ctx.serve(messages.releaseFromVm, async ({ uuid }) => {
-    const { vmInstanceUuid } = await getVolume(db, uuid)
-    const history = { lastVmInstanceUuid: vmInstanceUuid, lastDetachDate: Date.now() }
-    await db.write((tx) =>
-      patchVolume(tx, uuid, { ...history, vmInstanceUuid: undefined, deviceId: undefined }),
-    )
+    const released = releaseOf(await getVolume(db, uuid))
+    await db.write((tx) => patchVolume(tx, uuid, released))
   })
 
-  ctx.serve(messages.markDeleted, ({ uuid }) =>
-    db.write((tx) => patchVolume(tx, uuid, { status: volumeStatus.deleted, deletedAt: Date.now() })),
-  )
+  ctx.serve(messages.markDeleted, async ({ uuid }) => {
+    const v = await findOne(db, volume, { uuid })
+    if (v === undefined || v.status === volumeStatus.deleted) return
+    if (ctx.config.get(volumeDeletionPolicy) === 'Direct') return removeNow(ctx, uuid)
+    const deleted = { ...releaseOf(v), status: volumeStatus.deleted, deletedAt: Date.now() }
+    await db.write((tx) => patchVolume(tx, uuid, deleted))
+  })
+}
+
+/** What changes in the row of a volume that leaves its VM; nothing when it is on none. */
+function releaseOf({ vmInstanceUuid }: Volume): Partial<Volume> {
+  if (vmInstanceUuid === undefined) return {}
+  const history = { lastVmInstanceUuid: vmInstanceUuid, lastDetachDate: Date.now() }
+  return { ...history, vmInstanceUuid: undefined, deviceId: undefined }
+}
+
+async function discardFile({ db, bus }: PluginContext, uuid: string): Promise<void> {
+  const v = await findOne(db, volume, { uuid })
+  if (v?.primaryStorageUuid === undefined || v.installPath === undefined) return
+  const { primaryStorageUuid, installPath } = v
+  await bus.call(deleteVolumeFile, { volumeUuid: uuid, primaryStorageUuid, installPath })
+  await bus.call(releaseSpace, { volumeUuid: uuid, primaryStorageUuid })
+  const gone = { primaryStorageUuid: undefined, installPath: undefined, format: undefined, actualSize: 0 }
+  await db.write((tx) => patchVolume(tx, uuid, { ...gone, status: volumeStatus.notInstantiated }))
+}
+
+async function removeNow(ctx: PluginContext, uuid: string): Promise<void> {
+  await discardFile(ctx, uuid)
+  await ctx.bus.call(removeTags, { resourceUuid: uuid })
+  await ctx.db.write((tx) => deleteRow(tx, uuid))
 }
 
 export function placeOf(v: Volume, hostUuid: string): VolumePlace {

@@ -86,8 +86,8 @@ export function handleVolumeDeletion(ctx: PluginContext): void {
         const details = `the volume ${v.name}[uuid:${uuid}] is attached to the VM ${v.vmInstanceUuid}; detach it first`
         throw new CloudError(volumeErrors.inUse, details)
       }
-      await ctx.bus.call(markDeleted, { uuid })
       if (ctx.config.get(volumeDeletionPolicy) === 'Direct') await ctx.workflows.run(expunge, { uuid })
+      else await ctx.bus.call(markDeleted, { uuid })
       return {}
     },
     { key },

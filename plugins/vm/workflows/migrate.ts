@@ -7,7 +7,9 @@ import type { PlacementSpec } from '#plugins/host/contract/extensions.ts'
 import type { Placement } from '#plugins/host/contract/messages.ts'
 import { host } from '#plugins/host/contract/resources.ts'
 import { locateImage } from '#plugins/image/contract/messages.ts'
+import { image } from '#plugins/image/contract/resources.ts'
 import { applyServices } from '#plugins/network-service/contract/messages.ts'
+import type { ImageSource } from '#plugins/primary-storage/contract/extensions.ts'
 import {
   cancelMove,
   finishMove,
@@ -208,10 +210,7 @@ async function volumesToMove(
     const { primaryStorageUuid, installPath } = v
     if (primaryStorageUuid === undefined || installPath === undefined) continue
     if (!(await ctx.bus.call(needsCopy, { primaryStorageUuid }))) continue
-    const image =
-      v.rootImageUuid === undefined
-        ? undefined
-        : await ctx.bus.call(locateImage, { imageUuid: v.rootImageUuid, zoneUuid })
+    const base = v.rootImageUuid === undefined ? undefined : await baseOf(ctx, v.rootImageUuid, zoneUuid)
     const kind = v.type === 'Root' ? ('Root' as const) : ('Data' as const)
     const place = {
       volumeUuid: v.uuid,
@@ -221,7 +220,15 @@ async function volumesToMove(
       primaryStorageUuid,
       hostUuid: destination.hostUuid,
     }
-    moves.push({ place, installPath, image })
+    moves.push({ place, installPath, image: base })
   }
   return moves
+}
+
+/** The image below a volume, which the destination needs as well. */
+async function baseOf(ctx: PluginContext, imageUuid: string, zoneUuid: string): Promise<ImageSource> {
+  if ((await ctx.query.missing(image, [imageUuid])).length === 0)
+    return ctx.bus.call(locateImage, { imageUuid, zoneUuid, forExisting: true })
+  const details = `the image[uuid:${imageUuid}] below its root volume was expunged, so that no other host can get it`
+  throw new CloudError(vmErrors.migrate, details)
 }

@@ -102,7 +102,7 @@ async function removeVolumes(ctx: PluginContext, vmUuid: string): Promise<void> 
       await ctx.bus.call(removeVolume, { uuid })
       continue
     }
-    await ctx.bus.call(releaseFromVm, { uuid })
-    if (ctx.config.get(deleteDataVolumes)) await ctx.bus.call(markDeleted, { uuid })
+    // One of the two, so that what a crash cuts off is found again and repeated.
+    await ctx.bus.call(ctx.config.get(deleteDataVolumes) ? markDeleted : releaseFromVm, { uuid })
   }
 }

@@ -39,5 +39,5 @@ export const discardFile = defineMessage<{ uuid: string }, void>('volume.discard
 export const removeVolume = defineMessage<{ uuid: string }, void>('volume.remove')
 /** Takes a volume from its VM in the books; the disk is unplugged already. */
 export const releaseFromVm = defineMessage<{ uuid: string }, void>('volume.releaseFromVm')
-/** Marks a data volume Deleted, as DeleteDataVolume does. */
+/** Deletes a data volume with what attaches it to its VM: marks it Deleted, or removes it when the policy is Direct. A repeat is fine. */
 export const markDeleted = defineMessage<{ uuid: string }, void>('volume.markDeleted')
