@@ -57,7 +57,6 @@ async function answer(
   if (request.count === true) return { total: await total(db, resource, where) }
   const rows = await db.all(selectStatement(registry, resource, where.sql, request), [
     ...where.params,
-    request.limit ?? DEFAULT_LIMIT,
     request.start ?? 0,
   ])
   const inventories = await present(
@@ -77,7 +76,9 @@ function selectStatement(
   where: string,
   request: QueryRequest,
 ): string {
-  return `SELECT ${columnList(resource)} FROM \`${resource.table}\`${where}${orderBy(registry, resource, request)} LIMIT ? OFFSET ?`
+  // The limit is spelled out: SQLite plans a statement anew whenever that parameter is bound.
+  const page = `LIMIT ${request.limit ?? DEFAULT_LIMIT} OFFSET ?`
+  return `SELECT ${columnList(resource)} FROM \`${resource.table}\`${where}${orderBy(registry, resource, request)} ${page}`
 }
 
 function orderBy(registry: ResourceRegistry, resource: Resource, request: QueryRequest): string {

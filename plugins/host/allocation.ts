@@ -39,18 +39,19 @@ export async function reserve(
   demand: Demand,
 ): Promise<Host | undefined> {
   const memory = realMemory(config, demand.memorySize)
-  const reserved = new Map(hosts.map((h) => [h.uuid, h.reservedBytes]))
-  const rows = await find(
-    tx,
-    host,
-    {
-      uuid: oneOf([...reserved.keys()]),
+  let chosen: Host | undefined
+  // Hosts of one kind keep the same for themselves, so the best of each kind is one row.
+  for (const [kept, alike] of Map.groupBy(hosts, (h) => h.reservedBytes)) {
+    const where = {
+      uuid: oneOf(alike.map((h) => h.uuid)),
       availableCpuCapacity: atLeast(demand.cpuNum),
-      availableMemoryCapacity: atLeast(memory),
-    },
-    { orderBy: ['availableMemoryCapacity'], descending: true },
-  )
-  const chosen = rows.find((row) => row.availableMemoryCapacity - memory >= (reserved.get(row.uuid) ?? 0))
+      availableMemoryCapacity: atLeast(memory + kept),
+    }
+    const order = { orderBy: ['availableMemoryCapacity'], descending: true, limit: 1 } as const
+    const [best] = await find(tx, host, where, order)
+    if (best !== undefined && best.availableMemoryCapacity > (chosen?.availableMemoryCapacity ?? -1))
+      chosen = best
+  }
   if (chosen === undefined) return undefined
   await insert(tx, hostAllocation, { ...demand, hostUuid: chosen.uuid })
   await update(

@@ -10,8 +10,9 @@ import { allocateHost, findHosts, type Placement, releaseHost } from './contract
 import { type Host, host } from './contract/resources.ts'
 import { hostState, hostStatus } from './contract/states.ts'
 
-// Hosts with most free memory that are looked at first; almost every VM is placed among them.
-const WINDOW = 32
+// How many hosts with most free memory are looked at first, and then, when none of those will do; almost every VM is placed
+// among the first few, and what a creation costs does not grow with the number of hosts.
+const WINDOWS = [8, 128]
 const RETRIES = 5
 
 export function servePlacement(ctx: PluginContext): void {
@@ -39,21 +40,19 @@ async function allocate(ctx: PluginContext, spec: PlacementSpec): Promise<Placem
 
 /** Hosts that pass every filter: first among those with most memory free, then among all. */
 async function candidates(ctx: PluginContext, spec: PlacementSpec, attempt: number): Promise<Host[]> {
-  if (attempt === 0) {
-    const likely = {
-      ...scopeOf(spec),
-      state: hostState.enabled,
-      status: hostStatus.connected,
-      availableCpuCapacity: atLeast(spec.cpuNum),
-      availableMemoryCapacity: atLeast(realMemory(ctx.config, spec.memorySize)),
-    }
-    const rows = await find(ctx.db, host, likely, {
-      orderBy: ['availableMemoryCapacity'],
-      descending: true,
-      limit: WINDOW,
-    })
+  const likely = {
+    ...scopeOf(spec),
+    state: hostState.enabled,
+    status: hostStatus.connected,
+    availableCpuCapacity: atLeast(spec.cpuNum),
+    availableMemoryCapacity: atLeast(realMemory(ctx.config, spec.memorySize)),
+  }
+  for (const limit of WINDOWS.slice(attempt)) {
+    const order = { orderBy: ['availableMemoryCapacity'], descending: true, limit } as const
+    const rows = await find(ctx.db, host, likely, order)
     const { kept } = await judge(ctx, rows, spec)
     if (kept.length > 0) return kept
+    if (rows.length < limit) break
   }
   return (await judge(ctx, await find(ctx.db, host, scopeOf(spec)), spec)).kept
 }

@@ -3,8 +3,18 @@ import { CloudError, formatSize, parseSize } from '#kernel'
 import type { Config } from '#plugin-host'
 import { reservedCapacity, storageOverProvisioning } from '#plugins/primary-storage/contract/configs.ts'
 import { primaryStorageErrors } from '#plugins/primary-storage/contract/errors.ts'
-import type { StorageCapacity, VolumePlace } from '#plugins/primary-storage/contract/extensions.ts'
+import type {
+  SpaceLedger,
+  StorageCapacity,
+  VolumePlace,
+} from '#plugins/primary-storage/contract/extensions.ts'
 import { localImageCache, localStorageHostRef, localStorageResourceRef } from './contract/resources.ts'
+
+/** What every change of space needs: the ratios, and where the totals of the storage are kept. */
+export interface Books {
+  readonly config: Config
+  readonly ledger: SpaceLedger
+}
 
 /** Bytes of disk that `size` promised bytes count as. */
 export function realSize(config: Config, size: number): number {
@@ -16,11 +26,11 @@ export function reservedBytes(config: Config): number {
 }
 
 /** Takes `size` bytes on a host for a volume; a repeat takes nothing. */
-export async function reserveVolume(tx: Tx, config: Config, place: VolumePlace): Promise<void> {
+export async function reserveVolume(tx: Tx, books: Books, place: VolumePlace): Promise<void> {
   const { volumeUuid, hostUuid, primaryStorageUuid, sizeBytes } = place
   if ((await findOne(tx, localStorageResourceRef, { resourceUuid: volumeUuid, hostUuid })) !== undefined)
     return
-  await take(tx, config, primaryStorageUuid, hostUuid, realSize(config, sizeBytes))
+  await take(tx, books, primaryStorageUuid, hostUuid, realSize(books.config, sizeBytes))
   const now = Date.now()
   const row = {
     resourceUuid: volumeUuid,
@@ -34,21 +44,21 @@ export async function reserveVolume(tx: Tx, config: Config, place: VolumePlace):
 
 export async function releaseVolume(
   tx: Tx,
-  config: Config,
+  books: Books,
   volumeUuid: string,
   hostUuid: string | undefined,
 ): Promise<void> {
   const where = { resourceUuid: volumeUuid, ...(hostUuid === undefined ? {} : { hostUuid }) }
   for (const ref of await find(tx, localStorageResourceRef, where)) {
     await remove(tx, localStorageResourceRef, { resourceUuid: volumeUuid, hostUuid: ref.hostUuid })
-    await give(tx, ref.primaryStorageUuid, ref.hostUuid, realSize(config, ref.size))
+    await give(tx, books, ref.primaryStorageUuid, ref.hostUuid, realSize(books.config, ref.size))
   }
 }
 
 /** Takes the space of a cached image on a host; a repeat takes nothing. */
 export async function reserveCache(
   tx: Tx,
-  config: Config,
+  books: Books,
   cache: {
     imageUuid: string
     primaryStorageUuid: string
@@ -59,37 +69,48 @@ export async function reserveCache(
 ): Promise<void> {
   const { imageUuid, primaryStorageUuid, hostUuid, size } = cache
   if ((await findOne(tx, localImageCache, { imageUuid, primaryStorageUuid, hostUuid })) !== undefined) return
-  await take(tx, config, primaryStorageUuid, hostUuid, size)
+  await take(tx, books, primaryStorageUuid, hostUuid, size)
   await insert(tx, localImageCache, { ...cache, createDate: Date.now() })
 }
 
 export async function releaseCache(
   tx: Tx,
+  books: Books,
   cache: { imageUuid: string; primaryStorageUuid: string; hostUuid: string; size: number },
 ): Promise<void> {
   const { imageUuid, primaryStorageUuid, hostUuid, size } = cache
   const removed = await remove(tx, localImageCache, { imageUuid, primaryStorageUuid, hostUuid })
-  if (removed > 0) await give(tx, primaryStorageUuid, hostUuid, size)
+  if (removed > 0) await give(tx, books, primaryStorageUuid, hostUuid, size)
 }
 
 async function take(
   tx: Tx,
-  config: Config,
+  books: Books,
   primaryStorageUuid: string,
   hostUuid: string,
   bytes: number,
 ): Promise<void> {
-  const kept = reservedBytes(config)
+  const kept = reservedBytes(books.config)
   const where = { primaryStorageUuid, hostUuid, availableCapacity: atLeast(bytes + kept) }
-  if ((await update(tx, localStorageHostRef, where, { availableCapacity: plus(-bytes) })) > 0) return
+  if ((await update(tx, localStorageHostRef, where, { availableCapacity: plus(-bytes) })) > 0)
+    return books.ledger.taken(tx, primaryStorageUuid, bytes)
   const row = await findOne(tx, localStorageHostRef, { primaryStorageUuid, hostUuid })
   const free = row === undefined ? 'no' : formatSize(Math.max(0, row.availableCapacity - kept))
   const details = `the host ${hostUuid} has ${free} of local space free, ${formatSize(bytes)} are needed`
   throw new CloudError(primaryStorageErrors.allocate, details)
 }
 
-async function give(tx: Tx, primaryStorageUuid: string, hostUuid: string, bytes: number): Promise<void> {
-  await update(tx, localStorageHostRef, { primaryStorageUuid, hostUuid }, { availableCapacity: plus(bytes) })
+async function give(
+  tx: Tx,
+  books: Books,
+  primaryStorageUuid: string,
+  hostUuid: string,
+  bytes: number,
+): Promise<void> {
+  const given = { availableCapacity: plus(bytes) }
+  // A host that was forgotten meanwhile has taken its space out of the totals with it.
+  if ((await update(tx, localStorageHostRef, { primaryStorageUuid, hostUuid }, given)) > 0)
+    await books.ledger.taken(tx, primaryStorageUuid, -bytes)
 }
 
 /** Records what a host's disk has in all, and what of it is not promised to anybody. */

@@ -1,16 +1,17 @@
 import * as calls from '#agents/kvm-host/contract/storage.ts'
-import { find, oneOf, remove } from '#db'
+import { find, findOne, oneOf, remove } from '#db'
 import { formatSize } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { imageAddress } from '#plugins/backup-storage/contract/messages.ts'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import type { PlacementSpec, Rejection } from '#plugins/host/contract/extensions.ts'
 import type { Host } from '#plugins/host/contract/resources.ts'
-import type {
-  ImageSource,
-  MadeVolume,
-  PrimaryStorageDriver,
-  VolumePlace,
+import {
+  type ImageSource,
+  type MadeVolume,
+  type PrimaryStorageDriver,
+  spaceLedger,
+  type VolumePlace,
 } from '#plugins/primary-storage/contract/extensions.ts'
 import type { PrimaryStorage } from '#plugins/primary-storage/contract/resources.ts'
 import * as capacity from './capacity.ts'
@@ -20,6 +21,7 @@ import { cachePath, volumePath } from './paths.ts'
 /** Volumes on the hosts' own disks: overlays on images that each host caches once. */
 export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
   const { db, config } = ctx
+  const books = booksOf(ctx)
   const agent = (hostUuid: string) => agentOfHost(ctx, hostUuid)
   const cached = (storage: PrimaryStorage, hostUuid: string, image: ImageSource) =>
     bringImage(ctx, storage, hostUuid, image)
@@ -44,8 +46,8 @@ export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
     },
     capacity: (tx, uuid) => capacity.totals(tx, uuid),
     reject: (storage, candidates, spec) => reject(ctx, storage, candidates, spec),
-    reserve: (tx, place) => capacity.reserveVolume(tx, config, place),
-    release: (tx, volumeUuid, hostUuid) => capacity.releaseVolume(tx, config, volumeUuid, hostUuid),
+    reserve: (tx, place) => capacity.reserveVolume(tx, books, place),
+    release: (tx, volumeUuid, hostUuid) => capacity.releaseVolume(tx, books, volumeUuid, hostUuid),
     hostsOf: async (volumeUuid) => {
       const refs = await find(
         db,
@@ -81,6 +83,10 @@ export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
   }
 }
 
+export function booksOf(ctx: PluginContext): capacity.Books {
+  return { config: ctx.config, ledger: ctx.driver(spaceLedger, 'primary storage') }
+}
+
 function madeVolume(
   storage: PrimaryStorage,
   place: VolumePlace,
@@ -103,7 +109,10 @@ async function bringImage(
     installPath: path,
     size: image.actualSizeBytes,
   }
-  await ctx.db.write((tx) => capacity.reserveCache(tx, ctx.config, row))
+  const { imageUuid, primaryStorageUuid } = row
+  // Almost always there already: a look spares a commit.
+  if ((await findOne(ctx.db, localImageCache, { imageUuid, primaryStorageUuid, hostUuid })) === undefined)
+    await ctx.db.write((tx) => capacity.reserveCache(tx, booksOf(ctx), row))
   const source = await ctx.bus.call(imageAddress, { backupStorageUuid: image.backupStorageUuid })
   const agent = await agentOfHost(ctx, hostUuid)
   await agent.call(calls.cacheImage, {

@@ -7,6 +7,7 @@ import { image } from '#plugins/image/contract/resources.ts'
 import { volume } from '#plugins/volume/contract/resources.ts'
 import { releaseCache } from './capacity.ts'
 import { type LocalImageCache, localImageCache, localStorageResourceRef } from './contract/resources.ts'
+import { booksOf } from './driver.ts'
 
 /** Removes cached images whose image is gone and on which no volume of the host is built. One that fails is tried next time. */
 export async function collectImageCaches(ctx: PluginContext, imageUuid?: string): Promise<void> {
@@ -15,7 +16,7 @@ export async function collectImageCaches(ctx: PluginContext, imageUuid?: string)
     if (await isNeeded(ctx, cache)) continue
     try {
       await (await agentOfHost(ctx, cache.hostUuid)).call(deletePath, { path: cache.installPath })
-      await ctx.db.write((tx) => releaseCache(tx, cache))
+      await ctx.db.write((tx) => releaseCache(tx, booksOf(ctx), cache))
     } catch (error) {
       ctx.log.warn({ ...cache, err: describeError(error) }, 'a cached image could not be removed')
     }

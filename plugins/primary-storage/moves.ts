@@ -1,17 +1,14 @@
 import type { PluginContext } from '#plugin-host'
 import { cancelMove, finishMove, prepareMove } from './contract/messages.ts'
 import { release } from './space.ts'
-import { driverOf, getStorage, refreshCapacity } from './store.ts'
+import { driverOf, getStorage } from './store.ts'
 
 /** Volumes of host-bound storage on their way to another host: space and an empty top layer there, then the old copy goes. */
 export function serveMoves(ctx: PluginContext): void {
   ctx.serve(prepareMove, async ({ place, image }) => {
     const storage = await getStorage(ctx.db, place.primaryStorageUuid)
     const driver = driverOf(ctx, storage)
-    await ctx.db.write(async (tx) => {
-      await driver.reserve(tx, place)
-      await refreshCapacity(tx, driver, storage.uuid)
-    })
+    await ctx.db.write((tx) => driver.reserve(tx, place))
     if (image === undefined) await driver.createEmpty(storage, place)
     else await driver.createFromImage(storage, place, image)
   })

@@ -5,10 +5,10 @@ import { hostFilter, type PlacementSpec, type Rejection } from '#plugins/host/co
 import type { Host } from '#plugins/host/contract/resources.ts'
 import { volume } from '#plugins/volume/contract/resources.ts'
 import { primaryStorageErrors } from './contract/errors.ts'
-import type { VolumePlace } from './contract/extensions.ts'
+import { spaceLedger, type VolumePlace } from './contract/extensions.ts'
 import * as messages from './contract/messages.ts'
 import type { PrimaryStorage } from './contract/resources.ts'
-import { driverOf, getStorage, isAttached, refreshCapacity, storagesOfCluster } from './store.ts'
+import { driverOf, getStorage, isAttached, ledger, storagesOfCluster } from './store.ts'
 
 export function serveSpace(ctx: PluginContext): void {
   ctx.serve(messages.allocateSpace, (wanted) => allocate(ctx, wanted))
@@ -36,6 +36,7 @@ export function serveSpace(ctx: PluginContext): void {
     if (storage === undefined) throw noStorage(clusterUuid)
     return { path: await driverOf(ctx, storage).provideIso(storage, hostUuid, image) }
   })
+  ctx.provide(spaceLedger, 'primary storage', ledger)
   ctx.hook(hostFilter, {
     name: 'primary storage',
     filter: (candidates, spec) => filterHosts(ctx, candidates, spec),
@@ -65,10 +66,7 @@ async function allocate(
       continue
     }
     try {
-      await ctx.db.write(async (tx) => {
-        await driver.reserve(tx, place)
-        await refreshCapacity(tx, driver, storage.uuid)
-      })
+      await ctx.db.write((tx) => driver.reserve(tx, place))
       return { primaryStorageUuid: storage.uuid, installPath: driver.installPath(storage, place) }
     } catch (error) {
       if (!(error instanceof CloudError)) throw error
@@ -94,10 +92,7 @@ export async function release(
   hostUuid?: string,
 ): Promise<void> {
   const driver = driverOf(ctx, await getStorage(ctx.db, primaryStorageUuid))
-  await ctx.db.write(async (tx) => {
-    await driver.release(tx, volumeUuid, hostUuid)
-    await refreshCapacity(tx, driver, primaryStorageUuid)
-  })
+  await ctx.db.write((tx) => driver.release(tx, volumeUuid, hostUuid))
 }
 
 function usable(storage: PrimaryStorage): boolean {

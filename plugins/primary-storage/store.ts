@@ -1,8 +1,8 @@
-import { find, findOne, get, oneOf, type Session, type Tx, update } from '#db'
+import { find, findOne, get, oneOf, plus, type Session, type Tx, update } from '#db'
 import type { PluginContext } from '#plugin-host'
 import { hostConnector } from '#plugins/host/contract/extensions.ts'
 import { type Host, host } from '#plugins/host/contract/resources.ts'
-import { type PrimaryStorageDriver, primaryStorageDriver } from './contract/extensions.ts'
+import { type PrimaryStorageDriver, primaryStorageDriver, type SpaceLedger } from './contract/extensions.ts'
 import { type PrimaryStorage, primaryStorage, primaryStorageClusterRef } from './contract/resources.ts'
 
 export function driverOf(ctx: PluginContext, storage: PrimaryStorage): PrimaryStorageDriver {
@@ -34,7 +34,14 @@ export async function connectedHosts(ctx: PluginContext, clusterUuid: string): P
   return hosts.filter((h) => ctx.drivers(hostConnector).has(h.hypervisorType))
 }
 
-/** Brings the totals people see in line with what the driver counts, in the transaction that changed them. */
+/** What drivers take and give back is added up in the row people see. */
+export const ledger: SpaceLedger = {
+  taken: async (tx, uuid, bytes) => {
+    await update(tx, primaryStorage, { uuid }, { availableCapacity: plus(-bytes) })
+  },
+}
+
+/** Brings the totals people see in line with what the driver counts on all hosts: after a host came or went. */
 export async function refreshCapacity(tx: Tx, driver: PrimaryStorageDriver, uuid: string): Promise<void> {
   await update(tx, primaryStorage, { uuid }, await driver.capacity(tx, uuid))
 }

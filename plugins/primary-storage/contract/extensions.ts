@@ -69,5 +69,17 @@ export interface StorageCapacity {
   readonly availablePhysicalCapacity: number
 }
 
+/**
+ * Keeps the totals people see in step with what drivers count. A driver tells it of every change of its available capacity, in
+ * the transaction of that change, so that nobody has to sum over all hosts.
+ */
+export interface SpaceLedger {
+  /** `bytes` of a storage were taken; negative when they were given back. */
+  taken(tx: Tx, storageUuid: string, bytes: number): Promise<void>
+}
+
+/** Of one type only: `primary storage`. */
+export const spaceLedger = defineDriver<SpaceLedger>('space ledger')
+
 /** By primary storage type: `LocalStorage`, `SimulatorPrimaryStorage`. */
 export const primaryStorageDriver = defineDriver<PrimaryStorageDriver>('primary storage')

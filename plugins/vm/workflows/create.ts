@@ -31,8 +31,9 @@ export function createVmWorkflow(ctx: PluginContext): Workflow<CreatePlan, Inven
     markRunning: markRunningStep(ctx),
   }
   return defineWorkflow('vm.create', Object.values(steps), async (flow, plan) => {
-    const vmUuid = plan.vm.uuid
-    await flow.step(steps.insertRow, plan)
+    const { vm, systemTags, userTags } = plan
+    await flow.step(steps.insertRow, { vm, systemTags, userTags })
+    const vmUuid = vm.uuid
     const placed = await flow.step(steps.place, plan.placement)
     for (const nic of plan.nics) await flow.step(steps.addNic, nic)
     await flow.step(steps.makeVolume, {
@@ -62,7 +63,7 @@ interface MakeVolume {
 }
 
 function createSteps(ctx: PluginContext) {
-  const insertRow = defineStep<CreatePlan, void>({
+  const insertRow = defineStep<Pick<CreatePlan, 'vm' | 'systemTags' | 'userTags'>, void>({
     name: 'insert-vm',
     run: async ({ vm, systemTags, userTags }) => {
       await ctx.db.write((tx) => insertVm(tx, vm))
