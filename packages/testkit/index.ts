@@ -1,3 +1,6 @@
 export { waitFor } from '#kernel'
+export { audit } from './audit.ts'
 export { createTestCloud, type TestCloud, type TestCloudOptions } from './cloud.ts'
 export { buildDataCenter, type DataCenter, type DataCenterSize } from './data-center.ts'
+export { type Arrangement, arrange, type Place, type WorkflowScenario, withCopy } from './scenario.ts'
+export { type Reference, referenceOf, workflowLaws } from './workflow-laws.ts'
