@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { createSimulatedWorld, type SimulatedWorld } from '#agents/simulator/world.ts'
 import type { CallInput } from '#client'
 import type { Api, Output } from '#contract'
-import { openSqlite } from '#db'
-import { type Logger, newUuid, silentLogger } from '#kernel'
+import { find, openSqlite } from '#db'
+import { type Logger, newUuid, silentLogger, waitFor } from '#kernel'
 import { type Cloud, type CloudOptions, createCloud, type Plugin } from '#plugin-host'
+import { host } from '#plugins/host/contract/resources.ts'
 import { logInByAccount } from '#plugins/identity/contract/session-apis.ts'
 import { sentForm } from '#plugins/identity/password.ts'
 import { createSimulatorPlugin } from '#plugins/simulator/plugin.ts'
@@ -16,12 +17,15 @@ import { allPlugins } from '#server/plugins.ts'
 /** A whole management process on simulators, in the test's own process. */
 export interface TestCloud {
   readonly cloud: Cloud
+  readonly nodeUuid: string
   readonly world: SimulatedWorld
   readonly dataDir: string
   /** Calls an API as admin, through the same door as any client; jobs are awaited. What is missing gets its default, or is refused. */
   call<A extends Api>(api: A, input: Partial<CallInput<A>>): Promise<Output<A>>
   /** Inventories of a query. */
   query(api: Api, request?: Partial<QueryRequest>): Promise<Record<string, unknown>[]>
+  /** Resolves when every host is connected again after a start: nothing is under way that nobody asked for. */
+  settled(): Promise<void>
   /** Stops the process and starts another on the same data; the simulated world goes on. */
   restart(): Promise<void>
   dispose(): Promise<void>
@@ -29,15 +33,18 @@ export interface TestCloud {
 
 export interface TestCloudOptions extends Partial<Pick<CloudOptions, 'observe' | 'journal'>> {
   readonly world?: SimulatedWorld
+  /** Runs on data that exist; they are left there. */
+  readonly data?: { readonly dir: string; readonly nodeUuid: string }
   readonly plugins?: (simulator: Plugin) => readonly Plugin[]
   readonly log?: Logger
 }
 
 export async function createTestCloud(options: TestCloudOptions = {}): Promise<TestCloud> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'zstack-cloud-'))
+  const dataDir = options.data?.dir ?? (await mkdtemp(join(tmpdir(), 'zstack-cloud-')))
   const world = options.world ?? createSimulatedWorld()
-  const node = { uuid: newUuid(), address: '127.0.0.1', dataDir, version: 'test' }
+  const node = { uuid: options.data?.nodeUuid ?? newUuid(), address: '127.0.0.1', dataDir, version: 'test' }
   let running: { cloud: Cloud; session: string }
+  let bootedAt = Date.now()
   const boot = async () => {
     const plugins = (options.plugins ?? allPlugins)(createSimulatorPlugin(world))
     const { observe, journal } = options
@@ -49,6 +56,7 @@ export async function createTestCloud(options: TestCloudOptions = {}): Promise<T
       ...(observe === undefined ? {} : { observe }),
       ...(journal === undefined ? {} : { journal }),
     })
+    bootedAt = Date.now()
     await cloud.start()
     const params = { accountName: 'admin', password: sentForm('password') }
     const reply = await cloud.dispatcher.call({ api: logInByAccount, params })
@@ -59,6 +67,7 @@ export async function createTestCloud(options: TestCloudOptions = {}): Promise<T
     get cloud() {
       return running.cloud
     },
+    nodeUuid: node.uuid,
     world,
     dataDir,
     call: async (api, input) => {
@@ -75,13 +84,19 @@ export async function createTestCloud(options: TestCloudOptions = {}): Promise<T
       })
       return (reply.inventories ?? []) as Record<string, unknown>[]
     },
+    settled: async () => {
+      const { db } = running.cloud.context
+      const isConnected = async () =>
+        (await find(db, host, {})).every((row) => row.status === 'Connected' && row.lastOpDate >= bootedAt)
+      await waitFor('every host is connected again', isConnected, { intervalMs: 2 })
+    },
     restart: async () => {
       await running.cloud.stop()
       await boot()
     },
     dispose: async () => {
       await running.cloud.stop()
-      await rm(dataDir, { recursive: true, force: true })
+      if (options.data === undefined) await rm(dataDir, { recursive: true, force: true })
     },
   }
 }

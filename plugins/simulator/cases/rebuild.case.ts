@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createVmInstance, queryVmInstance } from '#plugins/vm/contract/create-apis.ts'
+import { startVmInstance } from '#plugins/vm/contract/power-apis.ts'
 import { buildDataCenter, createTestCloud, waitFor } from '#testkit'
-import { createVmInstance, queryVmInstance } from '../../vm/contract/create-apis.ts'
-import { startVmInstance } from '../../vm/contract/power-apis.ts'
 
 test('after a restart simulated hosts have their disks again, and their VMs are off and start', async (t) => {
   const cloud = await createTestCloud()

@@ -1,0 +1,132 @@
+import type { SimulatedFiles } from '#agents/simulator/files.ts'
+import type { SimulatedHost } from '#agents/simulator/kvm-host.ts'
+import type { SimulatedWorld } from '#agents/simulator/world.ts'
+import type { Session } from '#db'
+import { type Row, rowsOf } from './audit-books.ts'
+
+/** What the database says of the hosts and backup storages, against what they have. */
+export async function auditWorld(db: Session, world: SimulatedWorld): Promise<string[]> {
+  const found: string[] = []
+  const hosts = (await rowsOf(db, 'HostVO')).filter((row) => row.hypervisorType === 'Simulator')
+  compare(
+    found,
+    'hosts',
+    hosts.map((row) => String(row.managementIp)),
+    [...world.hosts.keys()],
+  )
+  for (const row of hosts) {
+    const simulated = world.hosts.get(String(row.managementIp))
+    if (simulated === undefined) continue
+    const told = await tellHost(db, row)
+    const seen = seeHost(simulated)
+    for (const what of Object.keys(told) as (keyof HostView)[])
+      compare(found, `${what} on host ${row.managementIp}`, told[what], seen[what])
+  }
+  found.push(...(await auditBackupStorages(db, world)))
+  return found
+}
+
+interface HostView {
+  readonly files: readonly string[]
+  readonly domains: readonly string[]
+  readonly disks: readonly string[]
+  readonly nics: readonly string[]
+  readonly leases: readonly string[]
+  readonly bridges: readonly string[]
+  readonly 'open disks and taps': readonly string[]
+  readonly 'expected migrations': readonly string[]
+}
+
+async function tellHost(db: Session, { uuid, clusterUuid }: Row): Promise<HostView> {
+  const all = (sql: string, ...params: Row[string][]) => db.all(sql, params)
+  const host = uuid ?? ''
+  const files = await all(
+    `SELECT v.installPath AS path FROM LocalStorageResourceRefVO r JOIN VolumeVO v ON v.uuid = r.resourceUuid
+     WHERE r.hostUuid = ? UNION SELECT installPath FROM LocalStorageImageCacheVO WHERE hostUuid = ?`,
+    host,
+    host,
+  )
+  // Nobody knows what a VM that is Unknown does, until its host tells.
+  const vms = await all(
+    "SELECT * FROM VmInstanceVO WHERE hostUuid = ? AND state IN ('Running', 'Paused')",
+    host,
+  )
+  const live = "SELECT uuid FROM VmInstanceVO WHERE hostUuid = ? AND state IN ('Running', 'Paused')"
+  const disks = await all(`SELECT * FROM VolumeVO WHERE vmInstanceUuid IN (${live})`, host)
+  const nics = await all(`SELECT * FROM VmNicVO WHERE vmInstanceUuid IN (${live})`, host)
+  const served = await all(
+    `SELECT * FROM VmNicVO WHERE vmInstanceUuid IN (${live}) AND l3NetworkUuid IN
+     (SELECT l3NetworkUuid FROM NetworkServiceL3NetworkRefVO WHERE networkServiceType = 'DHCP')`,
+    host,
+  )
+  const bridges = await all(
+    `SELECT l.physicalInterface AS device FROM L2NetworkVO l JOIN L2NetworkClusterRefVO r ON r.l2NetworkUuid = l.uuid
+     WHERE r.clusterUuid = ?`,
+    clusterUuid ?? '',
+  )
+  return {
+    files: files.map(({ path }) => String(path)),
+    domains: vms.map((vm) => `${vm.uuid} ${vm.state}`),
+    disks: disks.map((disk) => `${disk.vmInstanceUuid} ${disk.installPath} at ${disk.deviceId}`),
+    nics: nics.map((nic) => `${nic.vmInstanceUuid} ${nic.mac} ${nic.internalName}`),
+    leases: served.map((nic) => `${nic.l3NetworkUuid} ${nic.mac} ${nic.ip}`),
+    bridges: bridges.map(({ device }) => String(device)),
+    'open disks and taps': [
+      ...disks.map((disk) => `${disk.vmInstanceUuid} ${disk.installPath}`),
+      ...nics.map((nic) => `${nic.vmInstanceUuid} ${nic.internalName}`),
+    ],
+    'expected migrations': [],
+  }
+}
+
+function seeHost({ state }: SimulatedHost): HostView {
+  const vms = [...state.vms]
+  return {
+    files: filesOf(state.files),
+    domains: vms.map(([uuid, vm]) => `${uuid} ${vm.state}`),
+    disks: vms.flatMap(([uuid, vm]) => vm.disks.map((d) => `${uuid} ${d.installPath} at ${d.deviceId}`)),
+    nics: vms.flatMap(([uuid, vm]) => vm.nics.map((n) => `${uuid} ${n.mac} ${n.deviceName}`)),
+    leases: [...state.networks].flatMap(([uuid, { leases }]) =>
+      [...leases.values()].map(({ mac, ip }) => `${uuid} ${mac} ${ip}`),
+    ),
+    bridges: [...state.bridges.values()],
+    'open disks and taps': [...state.diskUsers, ...state.tapUsers].map(([what, vm]) => `${vm} ${what}`),
+    'expected migrations': [...state.incoming.values()],
+  }
+}
+
+async function auditBackupStorages(db: Session, world: SimulatedWorld): Promise<string[]> {
+  const found: string[] = []
+  const storages = (await rowsOf(db, 'BackupStorageVO')).filter(
+    ({ type }) => type === 'SimulatorBackupStorage',
+  )
+  const addressOf = ({ uuid }: Row) => `bs-${uuid}`
+  compare(found, 'backup storages', storages.map(addressOf), [...world.backupStorages.keys()])
+  const refs = await rowsOf(db, 'ImageBackupStorageRefVO')
+  for (const storage of storages) {
+    const told = refs.filter((ref) => ref.backupStorageUuid === storage.uuid)
+    const simulated = world.backupStorages.get(addressOf(storage))
+    if (simulated === undefined) continue
+    const seen = filesOf(simulated.state.files)
+    const what = `files on backup storage ${storage.name}`
+    compare(
+      found,
+      what,
+      told.map((ref) => String(ref.installPath)),
+      seen,
+    )
+  }
+  return found
+}
+
+function filesOf(files: SimulatedFiles): string[] {
+  return files.roots.flatMap((root) => files.list(root).map(({ path }) => path))
+}
+
+function compare(found: string[], what: string, told: readonly string[], seen: readonly string[]): void {
+  const missing = told.filter((one) => !seen.includes(one))
+  const unknown = seen.filter((one) => !told.includes(one))
+  if (missing.length > 0) found.push(`${what}: missing ${missing.join(', ')}`)
+  if (unknown.length > 0) found.push(`${what}: nobody knows of ${unknown.join(', ')}`)
+  if (new Set(seen).size !== seen.length) found.push(`${what}: something is there twice: ${seen.join(', ')}`)
+}

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { toErrorBody } from '#kernel'
+import type { WorkflowMoment, WorkflowObserver } from '#workflow'
+import { audit } from './audit.ts'
+import type { TestCloud } from './cloud.ts'
+import { type Arrangement, type WorkflowScenario, withCopy } from './scenario.ts'
+import { anonymous, differences, stateLines } from './state-lines.ts'
+
+/** How a scenario goes when nothing disturbs it. */
+export interface Reference {
+  /** Moments of steps that ran, in order; not those of undos. */
+  readonly moments: readonly WorkflowMoment[]
+  readonly before: readonly string[]
+  readonly after: readonly string[]
+}
+
+/** Runs the scenario undisturbed and checks that it runs what it says. */
+export async function referenceOf(scenario: WorkflowScenario, arrangement: Arrangement): Promise<Reference> {
+  const moments: WorkflowMoment[] = []
+  return withCopy(
+    arrangement,
+    { observe: watch(async (moment) => void moments.push(moment)) },
+    async (cloud) => {
+      const before = await linesOf(cloud, scenario)
+      moments.length = 0
+      await scenario.act(cloud, arrangement.place)
+      await assertSound(cloud)
+      const names = [...new Set(moments.map(({ workflow }) => workflow))].sort()
+      assert.deepEqual(names, [...scenario.workflows].sort(), 'the workflows the scenario runs')
+      return { moments, before, after: await linesOf(cloud, scenario) }
+    },
+  )
+}
+
+/**
+ * The laws of one scenario, each for every step that really ran: a step that fails before or after its effect leaves nothing
+ * (or, when its workflow goes forward, a state from which a repeat completes), every step and every undo may run twice, and
+ * what could not be undone while the agents were away is undone when they are back.
+ */
+export function workflowLaws(
+  scenario: WorkflowScenario,
+  arranged: () => Arrangement,
+  reference: () => Reference,
+): void {
+  it('every step may run twice', () =>
+    withCopy(
+      arranged(),
+      { observe: async ({ phase }) => (phase === 'ran' ? 'repeat' : undefined) },
+      async (cloud) => {
+        await scenario.act(cloud, arranged().place)
+        await assertSound(cloud)
+        await assertFinished(cloud, scenario, reference())
+      },
+    ))
+
+  it('whatever step fails, nothing is left, and the call can be repeated', async (t) => {
+    for (const [at, moment] of reference().moments.entries())
+      await t.test(`${tell(moment, at)} fails`, () => failAt(scenario, arranged(), reference(), { at }))
+  })
+
+  it('every undo may run twice', () =>
+    failAt(scenario, arranged(), reference(), { at: reference().moments.length - 1, undoTwice: true }))
+
+  it('what agents that are away keep from being undone is undone when they are back', () =>
+    failAt(scenario, arranged(), reference(), { at: reference().moments.length - 1, agentsAway: true }))
+}
+
+interface Failing {
+  readonly at: number
+  readonly undoTwice?: boolean
+  readonly agentsAway?: boolean
+}
+
+async function failAt(
+  scenario: WorkflowScenario,
+  arrangement: Arrangement,
+  reference: Reference,
+  { at, undoTwice, agentsAway }: Failing,
+): Promise<void> {
+  let armed = false
+  let next = 0
+  const injected = `injected at moment ${at}`
+  const observe: WorkflowObserver = async ({ phase }) => {
+    if (phase === 'undone') return undoTwice === true ? 'repeat' : undefined
+    if (!armed || next++ !== at) return undefined
+    armed = false
+    if (agentsAway === true) takeAgentsAway(running)
+    throw new Error(injected)
+  }
+  let running: TestCloud
+  await withCopy(arrangement, { observe }, async (cloud) => {
+    running = cloud
+    armed = true
+    await assert.rejects(
+      async () => scenario.act(cloud, arrangement.place),
+      (error) => assertInjected(error, injected),
+    )
+    if (agentsAway === true) await bringAgentsBack(cloud)
+    await assertSound(cloud)
+    const { workflow } = reference.moments[at] as WorkflowMoment
+    if (cloud.cloud.context.workflows.registered.get(workflow)?.afterCrash === 'rollback') {
+      assertSame(reference.before, await linesOf(cloud, scenario), 'what was before and what is left')
+    }
+    await repeat(cloud, scenario, arrangement, reference)
+  })
+}
+
+/** A repeat may be refused when there is nothing left to do; what counts is that all is done. */
+async function repeat(
+  cloud: TestCloud,
+  scenario: WorkflowScenario,
+  { place }: Arrangement,
+  reference: Reference,
+) {
+  const refusal = await Promise.resolve(scenario.act(cloud, place)).then(
+    () => undefined,
+    (error: Error) => error,
+  )
+  try {
+    await assertSound(cloud)
+    await assertFinished(cloud, scenario, reference)
+  } catch (error) {
+    throw refusal === undefined ? error : new Error(`the repeat failed: ${refusal.message}`, { cause: error })
+  }
+}
+
+function takeAgentsAway({ world }: TestCloud): void {
+  for (const { knobs } of world.hosts.values()) knobs.failAlways('*', 'the agent is away')
+  for (const { knobs } of world.backupStorages.values()) knobs.failAlways('*', 'the agent is away')
+}
+
+async function bringAgentsBack({ world, cloud }: TestCloud): Promise<void> {
+  for (const { knobs } of world.hosts.values()) knobs.clear()
+  for (const { knobs } of world.backupStorages.values()) knobs.clear()
+  const stuck = await cloud.context.workflows.retryStuck()
+  assert.deepEqual(
+    stuck.map(({ name }) => name),
+    [],
+    'workflows that stay stuck',
+  )
+}
+
+function assertInjected(error: unknown, injected: string): boolean {
+  const told = JSON.stringify(toErrorBody(error as Error))
+  assert.ok(told.includes(injected), `the call failed for another reason: ${told}`)
+  return true
+}
+
+/** Nothing is wrong in the database or the world, and nothing is left in the journal. */
+export async function assertSound({ cloud, world }: TestCloud): Promise<void> {
+  assert.deepEqual(await audit(cloud.context.db, world), [], 'what the auditor finds')
+}
+
+export function linesOf({ cloud, world }: TestCloud, { allowance }: WorkflowScenario): Promise<string[]> {
+  return stateLines(cloud.context.db, world, allowance)
+}
+
+export function assertSame(expected: readonly string[], actual: readonly string[], what: string): void {
+  const found = differences(expected, actual)
+  assert.ok(found.length === 0, `${what} differ:\n${found.join('\n')}`)
+}
+
+export async function assertFinished(
+  cloud: TestCloud,
+  scenario: WorkflowScenario,
+  { before, after }: Reference,
+) {
+  const outcome = anonymous(await linesOf(cloud, scenario), before)
+  assertSame(anonymous(after, before), outcome, 'the undisturbed outcome and this one')
+}
+
+function watch(see: (moment: WorkflowMoment) => Promise<void>): WorkflowObserver {
+  return async (moment) => {
+    if (moment.phase !== 'undone') await see(moment)
+    return undefined
+  }
+}
+
+function tell({ workflow, step, phase }: WorkflowMoment, at: number): string {
+  return `${at}: ${workflow} ${step} ${phase === 'journalled' ? 'before' : 'after'} its effect`
+}
