@@ -1,4 +1,4 @@
-import { defineApi, int, optional, ref, struct, text, timestamp } from '#contract'
+import { anything, defineApi, int, optional, ref, struct, text, timestamp } from '#contract'
 
 const consoleAccess = struct(
   'org.zstack.header.console.ConsoleInventory',
@@ -42,5 +42,6 @@ export const getVmConsoleAddress = defineApi({
     port: optional(int('Port; absent when it listens on a unix socket.')),
     path: optional(text('Unix socket on the host.')),
     protocol: text('vnc.'),
+    vdiPortInfo: optional(anything('Ports of a desktop protocol; absent, VNC has none.')),
   },
 })
