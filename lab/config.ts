@@ -116,7 +116,10 @@ function machineDirectoriesToHide(): string[] {
     project,
     ...extra,
   ]
-  return hidden.filter((path) => !isBelowAnother(path, hidden))
+  // A host has a /tmp, /run and /dev of its own; what the machine has there is out of sight anyway.
+  const ownInHost = ['/tmp', '/run', '/dev']
+  const seen = hidden.filter((path) => !ownInHost.some((own) => path === own || path.startsWith(`${own}/`)))
+  return seen.filter((path) => !isBelowAnother(path, seen))
 }
 
 function isBelowAnother(path: string, all: readonly string[]): boolean {
