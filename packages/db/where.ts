@@ -45,7 +45,9 @@ export function compileWhere(where: Readonly<Record<string, unknown>>, params: S
   const terms: string[] = []
   for (const column in where) {
     const value = where[column]
-    if (value === undefined) continue
+    // Leaving the condition out would find, change or remove rows nobody meant.
+    if (value === undefined)
+      throw new Error(`the condition on ${column} has no value; use isNull, or leave the column out`)
     terms.push(compileTerm(`\`${column}\``, value, params))
   }
   return terms.length === 0 ? '' : ` WHERE ${terms.join(' AND ')}`

@@ -30,6 +30,9 @@ export interface Cloud {
   stop(): Promise<void>
 }
 
+// Jobs that take longer than this are cut off, and finished or taken back at the next start.
+const DRAIN_MS = 10_000
+
 export interface CloudOptions {
   readonly plugins: readonly Plugin[]
   readonly db: Database
@@ -98,6 +101,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     },
     stop: async () => {
       notReady = 'the management node is stopping'
+      await jobs.idle(DRAIN_MS)
       await parts.scope.dispose()
       await db.close()
     },

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { defineResource, optional, text, timestamp } from '#contract'
 import {
   type Database,
@@ -84,6 +85,8 @@ export interface Jobs {
   progressOf(
     uuid: string,
   ): { readonly apiName: string; readonly entries: readonly ProgressEntry[] } | undefined
+  /** Resolves when no job runs any more, or after `timeoutMs`. */
+  idle(timeoutMs: number): Promise<void>
   running(): readonly { uuid: string; apiName: string; createDate: number }[]
   /** Ends what an earlier process left without a result. `errorOf` explains what became of each. */
   failInterrupted(errorOf: (uuid: string) => CloudError): Promise<number>
@@ -157,6 +160,7 @@ export function createJobs(db: Database, nodeUuid: string): Jobs {
       entries.push(entry)
     },
     progressOf: (uuid) => live.get(uuid),
+    idle: (timeoutMs) => waitForEnds([...live.values()], timeoutMs),
     running: () => [...live].map(([uuid, job]) => ({ uuid, ...pick(job) })),
     failInterrupted: (errorOf) => failInterrupted(db, nodeUuid, errorOf),
     purge: (olderThanMs) =>
@@ -169,6 +173,15 @@ export function createJobs(db: Database, nodeUuid: string): Jobs {
 function taken(uuid: string): CloudError {
   const details = `a job with the uuid ${uuid} exists already; choose another or leave the choice to the server`
   return new CloudError(sysErrors.invalidArgument, details)
+}
+
+async function waitForEnds(jobs: readonly Live[], timeoutMs: number): Promise<void> {
+  const ends = jobs.map((job) => new Promise<void>((resolve) => job.waiters.push(() => resolve())))
+  const late = new AbortController()
+  // Aborting the timer when all ended in time is its only way to fail.
+  const limit = setTimeout(timeoutMs, undefined, { signal: late.signal }).catch(() => undefined)
+  await Promise.race([Promise.all(ends), limit])
+  late.abort()
 }
 
 function pick(job: Live): { apiName: string; createDate: number } {
