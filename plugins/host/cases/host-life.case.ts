@@ -174,3 +174,26 @@ test('VMs on a host that is away: stop and destroy fail with the reason and lose
   const states = (await cloud.query(queryVmInstance)).map((v) => v.state)
   assert.deepEqual(states, ['Stopped', 'Stopped'])
 })
+
+test('a host that dies while a VM starts there: the VM is Unknown, keeps its place, and is settled when it is back', async (t) => {
+  const { cloud, dc, vm, host } = await startCloudWithVm(t)
+  const { uuid } = vm
+  await cloud.call(stopVmInstance, { uuid })
+  const hold = host.knobs.hold('startVm', { after: true })
+  const starting = cloud.call(startVmInstance, { uuid })
+  await hold.waiting
+  host.knobs.crash()
+  await assert.rejects(starting, /connection refused/)
+  const shown = await first(cloud, queryHost)
+  assert.equal(await vmState(cloud), 'Unknown')
+  assert.equal(Number(shown?.totalMemoryCapacity) - Number(shown?.availableMemoryCapacity), vm.memorySize)
+  host.knobs.clear()
+  host.knobs.start()
+  await cloud.call(reconnectHost, { uuid: String(dc.hosts[0]) })
+  const after = await first(cloud, queryHost)
+  assert.deepEqual(
+    [await vmState(cloud), after?.availableMemoryCapacity],
+    ['Stopped', after?.totalMemoryCapacity],
+  )
+  await cloud.call(startVmInstance, { uuid })
+})
