@@ -5,15 +5,17 @@ export interface Config {
   get<T>(definition: ConfigDefinition<T>): T
   definitions(): readonly ConfigDefinition[]
   /** Calls `listener` after the value changed; setting the same value again is no change. */
-  onChange<T>(definition: ConfigDefinition<T>, listener: (value: T) => void): void
-  /** Used by the plugin that stores values; everyone else only reads. */
-  set(category: string, name: string, value: unknown): void
+  onChange<T>(definition: ConfigDefinition<T>, listener: (value: T) => void | Promise<void>): void
+  /** Used by the plugin that stores values; everyone else only reads. Ends when every listener has done its part. */
+  set(category: string, name: string, value: unknown): Promise<void>
 }
+
+type Listener = (value: never) => void | Promise<void>
 
 export function createConfig(definitions: readonly ConfigDefinition[]): Config {
   const values = new Map<string, unknown>()
   const key = (d: { category: string; name: string }) => `${d.category}.${d.name}`
-  const listeners = new Map<string, ((value: never) => void)[]>()
+  const listeners = new Map<string, Listener[]>()
   const known = new Map<string, ConfigDefinition>()
   for (const definition of definitions) {
     if (known.has(key(definition)))
@@ -35,22 +37,24 @@ export function createConfig(definitions: readonly ConfigDefinition[]): Config {
         throw new Error(`there is no global configuration ${key({ category, name })}`)
       const previous = values.get(key(definition)) ?? definition.defaultValue
       values.set(key(definition), value)
-      if (Object.is(previous, value)) return
-      tellAll(listeners.get(key(definition)) ?? [], value)
+      if (Object.is(previous, value)) return Promise.resolve()
+      return tellAll(listeners.get(key(definition)) ?? [], value)
     },
   }
 }
 
 /** Every listener hears of it, also after one that threw; what was thrown is thrown afterwards. */
-function tellAll(listeners: readonly ((value: never) => void)[], value: unknown): void {
+function tellAll(listeners: readonly Listener[], value: unknown): Promise<void> {
   const failures: unknown[] = []
+  const working: (void | Promise<void>)[] = []
   for (const listener of listeners) {
     try {
-      listener(value as never)
+      working.push(listener(value as never))
     } catch (error) {
       failures.push(error)
     }
   }
   if (failures.length > 0)
     throw new AggregateError(failures, 'a change of a global configuration was refused')
+  return Promise.all(working).then(() => undefined)
 }

@@ -106,14 +106,14 @@ test('a period longer than a timer can wait does not run at once', async (t) => 
   await cloud.stop()
 })
 
-test('configuration: defaults, live values, listeners that hear of changes only and all of them', () => {
+test('configuration: defaults, live values, listeners that hear of changes only and all of them', async () => {
   const limit = defineConfig({ category: 'c', name: 'n', description: 'd', field: int('i'), defaultValue: 1 })
   const config = createConfig([limit])
   const heard: number[] = []
   assert.equal(config.get(limit), 1)
   config.onChange(limit, () => assert.fail('a listener refuses'))
   config.onChange(limit, (value) => void heard.push(value))
-  config.set('c', 'n', 1)
+  await config.set('c', 'n', 1)
   assert.throws(() => config.set('c', 'n', 2), AggregateError)
   assert.equal(config.get(limit), 2)
   assert.deepEqual(heard, [2])

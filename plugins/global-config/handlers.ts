@@ -12,7 +12,7 @@ export function handleGlobalConfigs(ctx: PluginContext): void {
     const next = value === undefined ? definition.defaultValue : read(definition, value)
     const patch = { value: String(next) }
     await ctx.db.write((tx) => update(tx, globalConfig, { category, name }, patch))
-    ctx.config.set(category, name, next)
+    await ctx.config.set(category, name, next)
     const [row] = await find(ctx.db, globalConfig, { category, name })
     return { inventory: row }
   })
@@ -27,7 +27,7 @@ export async function loadGlobalConfigs(ctx: PluginContext): Promise<void> {
     const { category, name, description, defaultValue } = definition
     const row = stored.get(`${category}.${name}`)
     if (row !== undefined) {
-      ctx.config.set(category, name, read(definition, row.value))
+      await ctx.config.set(category, name, read(definition, row.value))
       continue
     }
     id += 1

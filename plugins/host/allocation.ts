@@ -1,7 +1,7 @@
 import { defineResource, int, long, text } from '#contract'
 import { atLeast, type Database, find, findOne, get, insert, oneOf, plus, remove, type Tx, update } from '#db'
 import type { Config } from '#plugin-host'
-import { memoryOverProvisioning } from './contract/configs.ts'
+import { cpuOverProvisioning, memoryOverProvisioning } from './contract/configs.ts'
 import { type Host, host } from './contract/resources.ts'
 
 /** What a VM has reserved on a host: the reason why a repeat is harmless and an undo needs only the VM's uuid. */
@@ -103,6 +103,7 @@ export async function release(
 export async function recount(tx: Tx, config: Config, hostUuid: string): Promise<void> {
   const row = await findOne(tx, host, { uuid: hostUuid })
   if (row === undefined) return
+  const totalCpuCapacity = row.cpuNum * config.get(cpuOverProvisioning)
   let cpu = 0
   let memory = 0
   for (const taken of await find(tx, hostAllocation, { hostUuid })) {
@@ -114,7 +115,8 @@ export async function recount(tx: Tx, config: Config, hostUuid: string): Promise
     host,
     { uuid: hostUuid },
     {
-      availableCpuCapacity: row.totalCpuCapacity - cpu,
+      totalCpuCapacity,
+      availableCpuCapacity: totalCpuCapacity - cpu,
       availableMemoryCapacity: row.totalMemoryCapacity - memory,
     },
   )

@@ -1,16 +1,10 @@
 import type { AgentEvent } from '#agent-rpc'
 import { hostPing } from '#agents/kvm-host/contract/host.ts'
 import { find, findOne, get, update } from '#db'
-import { currentTask, describeError, Limiter, type Logger } from '#kernel'
+import { currentTask, describeError, Limiter } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { recount } from './allocation.ts'
-import {
-  autoReconnect,
-  cpuOverProvisioning,
-  pingInterval,
-  pingMisses,
-  pingParallelism,
-} from './contract/configs.ts'
+import { autoReconnect, pingInterval, pingMisses, pingParallelism } from './contract/configs.ts'
 import { type HostFacts, hostConnector, hostHook } from './contract/extensions.ts'
 import { type Host, host } from './contract/resources.ts'
 import { hostStatus } from './contract/states.ts'
@@ -21,7 +15,8 @@ export interface HostConnections {
   connect(hostUuid: string): Promise<void>
   /** Stops listening to a host. */
   unfollow(hostUuid: string): void
-  markStatus(hostUuid: string, status: string): Promise<void>
+  /** Marks a host Disconnected and tells those who keep something there. */
+  markDown(row: Host): Promise<void>
   /** Looks after every host once: pings, and reconnects those that answer again. */
   lookAfterAll(): Promise<void>
   dispose(): void
@@ -31,36 +26,51 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
   const limiter = new Limiter(() => ctx.config.get(pingParallelism))
   const followed = new Map<string, () => void>()
   const misses = new Map<string, number>()
+  // Which run of which boot of the machine was prepared: in another one nothing volatile of it is left.
+  const prepared = new Map<string, string>()
 
   const unfollow = (uuid: string) => {
     followed.get(uuid)?.()
     followed.delete(uuid)
     misses.delete(uuid)
+    prepared.delete(uuid)
   }
   const markStatus = async (uuid: string, status: string) => {
     const changed = await ctx.db.write((tx) => update(tx, host, { uuid }, { status, lastOpDate: Date.now() }))
     if (changed > 0) ctx.log.info({ hostUuid: uuid, status }, 'host status')
   }
+  const markDown = async (row: Host) => {
+    await markStatus(row.uuid, hostStatus.disconnected)
+    for (const hook of ctx.hooks(hostHook)) await hook.disconnected?.(row)
+  }
   const lookAfter = async (row: Host) => {
     const client = await ctx.driver(hostConnector, row.hypervisorType).client(row.uuid)
     try {
-      await client.call(hostPing, {})
+      const run = runOf(await client.call(hostPing, {}))
       misses.delete(row.uuid)
-      const away = row.status !== hostStatus.connected || !followed.has(row.uuid)
-      if (away && ctx.config.get(autoReconnect)) await connectQuietly(ctx.log, row, connect)
+      const away = row.status !== hostStatus.connected || prepared.get(row.uuid) !== run
+      if (away && ctx.config.get(autoReconnect)) await connectQuietly(row)
     } catch (error) {
       const missed = (misses.get(row.uuid) ?? 0) + 1
       misses.set(row.uuid, missed)
       ctx.log.debug({ hostUuid: row.uuid, missed, err: describeError(error) }, 'host did not answer a ping')
       if (missed < ctx.config.get(pingMisses) || row.status !== hostStatus.connected) return
-      await markStatus(row.uuid, hostStatus.disconnected)
-      for (const hook of ctx.hooks(hostHook)) await hook.disconnected?.(row)
+      await markDown(row)
+    }
+  }
+  const connectQuietly = async (row: Host) => {
+    try {
+      await connect(row.uuid)
+    } catch (error) {
+      ctx.log.warn({ hostUuid: row.uuid, err: describeError(error) }, 'a host could not be reconnected')
+      if (row.status === hostStatus.connected) await markDown(row)
     }
   }
   const follow = async (row: Host) => {
     unfollow(row.uuid)
     const onDown = (reason: string) => {
       ctx.log.warn({ hostUuid: row.uuid, reason }, 'the event stream of a host broke')
+      prepared.delete(row.uuid)
       void limiter.run(async () => lookAfter((await findOne(ctx.db, host, { uuid: row.uuid })) ?? row))
     }
     const stop = await ctx
@@ -73,15 +83,17 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
     const connector = ctx.driver(hostConnector, row.hypervisorType)
     const facts = await connector.connect(row, (message) => currentTask()?.progress(undefined, message))
     await recordFacts(ctx, hostUuid, facts)
+    const run = runOf(await (await connector.client(hostUuid)).call(hostPing, {}))
     const connected = await get(ctx.db, host, hostUuid)
     for (const hook of ctx.hooks(hostHook)) await hook.connected?.(connected)
     await follow(connected)
+    prepared.set(hostUuid, run)
     await markStatus(hostUuid, hostStatus.connected)
   }
   return {
     connect,
     unfollow,
-    markStatus,
+    markDown,
     lookAfterAll: async () => {
       const rows = (await find(ctx.db, host, {})).filter((row) => row.status !== hostStatus.connecting)
       await Promise.all(rows.map((row) => limiter.run(() => lookAfter(row))))
@@ -101,16 +113,8 @@ export function startConnections(ctx: PluginContext, connections: HostConnection
 
 export const connectionInterval = (ctx: PluginContext) => () => ctx.config.get(pingInterval)
 
-async function connectQuietly(
-  log: Logger,
-  row: Host,
-  connect: (uuid: string) => Promise<void>,
-): Promise<void> {
-  try {
-    await connect(row.uuid)
-  } catch (error) {
-    log.warn({ hostUuid: row.uuid, err: describeError(error) }, 'a host could not be reconnected')
-  }
+function runOf(ping: { bootId: string; agentStartedAt: number }): string {
+  return `${ping.bootId} ${ping.agentStartedAt}`
 }
 
 async function recordFacts(ctx: PluginContext, uuid: string, facts: HostFacts): Promise<void> {
@@ -123,7 +127,6 @@ async function recordFacts(ctx: PluginContext, uuid: string, facts: HostFacts): 
         cpuNum: facts.cpuNum,
         cpuSockets: facts.cpuSockets,
         architecture: facts.architecture,
-        totalCpuCapacity: facts.cpuNum * ctx.config.get(cpuOverProvisioning),
         totalMemoryCapacity: facts.totalMemoryBytes,
       },
     )

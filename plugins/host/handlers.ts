@@ -15,12 +15,12 @@ import {
   reconnectHost,
   updateHost,
 } from './contract/apis.ts'
-import { memoryOverProvisioning } from './contract/configs.ts'
+import { cpuOverProvisioning, memoryOverProvisioning } from './contract/configs.ts'
 import { hostErrors } from './contract/errors.ts'
 import { hostConnector, hostHook } from './contract/extensions.ts'
 import { addHost } from './contract/messages.ts'
 import { host } from './contract/resources.ts'
-import { hostStateAfter, hostStatus } from './contract/states.ts'
+import { hostStateAfter } from './contract/states.ts'
 
 const key = (input: { uuid: string }) => `host:${input.uuid}`
 
@@ -71,7 +71,7 @@ export function handleHosts(ctx: PluginContext, connections: HostConnections): v
       try {
         await connections.connect(uuid)
       } catch (error) {
-        await connections.markStatus(uuid, hostStatus.disconnected)
+        await connections.markDown(row)
         const details = `the host ${row.name} at ${row.managementIp} could not be reconnected: ${describeError(error)}`
         throw new CloudError(hostErrors.unableToReconnect, details, { cause: error })
       }
@@ -114,7 +114,8 @@ export function handleCapacity(ctx: PluginContext): void {
       managedCpuNum: sum((r) => r.cpuNum),
     }
   })
-  ctx.config.onChange(memoryOverProvisioning, () => void recountAll(ctx))
+  ctx.config.onChange(memoryOverProvisioning, () => recountAll(ctx))
+  ctx.config.onChange(cpuOverProvisioning, () => recountAll(ctx))
   ctx.hook(clusterHook, {
     beforeDelete: async (clusterUuid) => {
       const left = await count(ctx.db, host, { clusterUuid })

@@ -46,6 +46,7 @@ export async function planVm(ctx: PluginContext, input: CreateInput, call: ApiCa
   const l3s = await networksOf(ctx, input, zoneUuid)
   const picture = await pictureOf(ctx, input, zoneUuid)
   const rootSize = await rootSizeOf(ctx, input, picture)
+  const disks = await dataDisks(ctx, input)
   const owner = { accountUuid: call.accountUuid, vmInstanceUuid: uuid }
   const hypervisorType = await hypervisorOf(ctx, input, zoneUuid)
   const root = rootVolume(input, picture, owner, rootSize)
@@ -62,9 +63,14 @@ export async function planVm(ctx: PluginContext, input: CreateInput, call: ApiCa
       defaultL3NetworkUuid: l3s.length === 0 ? undefined : (input.defaultL3NetworkUuid ?? l3s[0]),
       accountUuid: call.accountUuid,
     },
-    placement: { vmUuid: uuid, ...size, ...where, rootDiskBytes: rootSize },
+    placement: {
+      vmUuid: uuid,
+      ...size,
+      ...where,
+      rootDiskBytes: bytesOnHost(rootSize, disks, primaryStorageUuid),
+    },
     root,
-    data: (await dataDisks(ctx, input)).map((disk, i) => dataVolume(input.name, disk, owner, i + 1)),
+    data: disks.map((disk, i) => dataVolume(input.name, disk, owner, i + 1)),
     nics: plannedNics(l3s, staticIps(systemTags ?? []), uuid, hypervisorType),
     image: picture.source,
     primaryStorageUuid,
@@ -72,6 +78,15 @@ export async function planVm(ctx: PluginContext, input: CreateInput, call: ApiCa
     systemTags,
     userTags,
   }
+}
+
+/** What a host must have room for. Data disks go to any storage, so they do not count on the one named for the root disk. */
+function bytesOnHost(
+  rootSize: number,
+  disks: readonly { readonly size: number }[],
+  storageOfRoot: string | undefined,
+): number {
+  return storageOfRoot === undefined ? disks.reduce((sum, disk) => sum + disk.size, rootSize) : rootSize
 }
 
 function vmRow(input: CreateInput, picture: Picture, uuid: string) {

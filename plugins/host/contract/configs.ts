@@ -2,7 +2,7 @@ import { bool, type Constraints, defineConfig, type Field, int, text } from '#co
 
 /** A ratio such as 1.5, kept as text like the original's. */
 const ratio = (what: string): Field<string, true> =>
-  text(what, { pattern: /^\d+(\.\d+)?$/, max: 16 } satisfies Constraints)
+  text(what, { pattern: /^(?=.*[1-9])\d+(\.\d+)?$/, max: 16 } satisfies Constraints)
 
 export const cpuOverProvisioning = defineConfig({
   category: 'host',

@@ -53,7 +53,7 @@ export interface PlacementSpec {
   readonly l3NetworkUuids: readonly string[]
   /** Volumes that exist already: the host must reach them. */
   readonly volumeUuids?: readonly string[] | undefined
-  /** Set when a root volume is to be made on the host. */
+  /** Set when volumes are to be made on the host: the root volume, and the data volumes when they may go to the same storage. */
   readonly rootDiskBytes?: number | undefined
   readonly primaryStorageUuid?: string | undefined
   /** Set when the host will hold a copy of the VM's volumes that it does not have yet. */

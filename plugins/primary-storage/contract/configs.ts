@@ -4,7 +4,7 @@ export const storageOverProvisioning = defineConfig({
   category: 'mevoco',
   name: 'overProvisioning.primaryStorage',
   description: 'Bytes that may be promised, as a multiple of what a primary storage has.',
-  field: text('Ratio.', { pattern: /^\d+(\.\d+)?$/, max: 16 }),
+  field: text('Ratio.', { pattern: /^(?=.*[1-9])\d+(\.\d+)?$/, max: 16 }),
   defaultValue: '1.0',
 })
 

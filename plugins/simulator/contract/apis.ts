@@ -10,8 +10,8 @@ export const addSimulatorHost = defineApi({
   path: '/hosts/simulators',
   summary: 'Add a simulated host.',
   input: {
-    memoryCapacity: withDefault(long('Memory capacity.'), 1000000000),
-    cpuCapacity: withDefault(long('Cpu capacity.'), 1000000000),
+    memoryCapacity: withDefault(long('Bytes of memory.', [1, Number.MAX_SAFE_INTEGER]), 1000000000),
+    cpuCapacity: withDefault(long('Virtual CPUs.', [1, Number.MAX_SAFE_INTEGER]), 1000000000),
     name: text('Name people see.', { max: 255 }),
     description: optional(text('Free text.')),
     managementIp: text('Address of the host, reached by SSH and by the agent.', { notEmpty: true }),

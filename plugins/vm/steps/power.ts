@@ -7,7 +7,7 @@ import { applyServices, removeServices } from '#plugins/network-service/contract
 import { defineStep } from '#workflow'
 import { vmState } from '../contract/states.ts'
 import { servedNics, vmSpec } from '../spec.ts'
-import { patchVm } from '../store.ts'
+import { findVm, patchVm } from '../store.ts'
 
 export interface OnHost {
   readonly vmUuid: string
@@ -33,9 +33,16 @@ export const servicesStep = (ctx: PluginContext) =>
       if (nics.length > 0) await ctx.bus.call(applyServices, { hostUuid, nics })
     },
     undo: async ({ vmUuid, hostUuid }) => {
+      // A host that cannot be asked keeps the VM: it may run there.
+      if ((await (await agentOfHost(ctx, hostUuid)).call(calls.vmInfo, { vmUuid })).state !== 'Stopped')
+        return
       const nics = await servedNics(ctx, vmUuid)
       if (nics.length > 0) await ctx.bus.call(removeServices, { hostUuid, nics })
-      await ctx.db.write((tx) => patchVm(tx, vmUuid, { hostUuid: undefined }))
+      await ctx.db.write(async (tx) => {
+        // Tried again much later, the VM may have started elsewhere meanwhile.
+        if ((await findVm(tx, vmUuid))?.hostUuid === hostUuid)
+          await patchVm(tx, vmUuid, { hostUuid: undefined })
+      })
     },
   })
 

@@ -1,4 +1,5 @@
-import { vmInfo } from '#agents/kvm-host/contract/vm.ts'
+import { destroyVm, vmInfo } from '#agents/kvm-host/contract/vm.ts'
+import { describeError } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { releaseHost } from '#plugins/host/contract/messages.ts'
@@ -17,12 +18,25 @@ export async function settleVm(ctx: PluginContext, vmUuid: string): Promise<stri
   const vm = await findVm(ctx.db, vmUuid)
   if (vm === undefined) return undefined
   if (vm.hostUuid === undefined) return mark(ctx, vmUuid, vmState.stopped)
-  const { state } = await (await agentOfHost(ctx, vm.hostUuid)).call(vmInfo, { vmUuid })
+  const agent = await agentOfHost(ctx, vm.hostUuid)
+  const { state } = await agent.call(vmInfo, { vmUuid })
   const live = stateOf[state]
   if (live !== undefined) return mark(ctx, vmUuid, live)
+  // What is left of a guest whose QEMU died still holds memory, disks and taps.
+  if (state !== 'Stopped') await agent.call(destroyVm, { vmUuid })
   await leaveHost(ctx, vmUuid, vm.hostUuid)
   await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.stopped, hostUuid: undefined }))
   return vmState.stopped
+}
+
+/** As `settleVm`; a VM whose host cannot be asked is Unknown until the host is connected again. */
+export async function settleOrUnknown(ctx: PluginContext, vmUuid: string): Promise<void> {
+  try {
+    await settleVm(ctx, vmUuid)
+  } catch (error) {
+    ctx.log.warn({ vmUuid, err: describeError(error) }, 'the host of a VM cannot tell what became of it')
+    await mark(ctx, vmUuid, vmState.unknown)
+  }
 }
 
 /** Gives back what a VM that is off had on a host: network services, CPU and memory. */

@@ -1,14 +1,16 @@
 import * as calls from '#agents/kvm-host/contract/vm.ts'
+import { describeError } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import type { PlacementSpec } from '#plugins/host/contract/extensions.ts'
+import type { Placement } from '#plugins/host/contract/messages.ts'
 import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
 import { gracefulStop } from '../contract/configs.ts'
 import { vmInstance } from '../contract/resources.ts'
 import { vmState } from '../contract/states.ts'
 import { vmSpec } from '../spec.ts'
 import { bootStep, markRunningStep, type OnHost, placeStep, servicesStep } from '../steps/power.ts'
-import { leaveHost, settleVm } from '../steps/settle.ts'
+import { leaveHost, settleOrUnknown } from '../steps/settle.ts'
 import { getVm, patchVm } from '../store.ts'
 
 type Inventory = Record<string, unknown>
@@ -21,7 +23,7 @@ function transientStep(ctx: PluginContext, name: string, state: string) {
       await ctx.db.write((tx) => patchVm(tx, vmUuid, { state }))
     },
     undo: async ({ vmUuid }) => {
-      await settleVm(ctx, vmUuid)
+      await settleOrUnknown(ctx, vmUuid)
     },
   })
 }
@@ -41,9 +43,9 @@ export function startVmWorkflow(
   ctx: PluginContext,
 ): Workflow<{ vmUuid: string; placement: PlacementSpec }, Inventory> {
   const begin = transientStep(ctx, 'mark-starting', vmState.starting)
-  const place = placeStep(ctx)
+  const place = placeForStartStep(ctx)
   const services = servicesStep(ctx)
-  const boot = bootStep(ctx)
+  const boot = bootForStartStep(ctx)
   const markRunning = markRunningStep(ctx)
   return defineWorkflow(
     'vm.start',
@@ -58,6 +60,35 @@ export function startVmWorkflow(
       return ctx.query.view(vmInstance, vmUuid)
     },
   )
+}
+
+/** A VM that may be on a host which cannot be asked keeps its place there; it is given back when the host tells. */
+function placeForStartStep(ctx: PluginContext) {
+  const place = placeStep(ctx)
+  return defineStep<PlacementSpec, Placement>({
+    name: place.name,
+    run: place.run,
+    undo: async (spec, placed, context) => {
+      if ((await getVm(ctx.db, spec.vmUuid)).hostUuid === undefined && typeof place.undo === 'function')
+        await place.undo(spec, placed, context)
+    },
+  })
+}
+
+/** An undo that is tried again much later must not end a VM that was found running meanwhile. */
+function bootForStartStep(ctx: PluginContext) {
+  const boot = bootStep(ctx)
+  return defineStep<OnHost, void>({
+    name: boot.name,
+    run: boot.run,
+    undo: async (there, output, context) => {
+      try {
+        if (typeof boot.undo === 'function') await boot.undo(there, output, context)
+      } catch (error) {
+        ctx.log.warn({ ...there, err: describeError(error) }, 'a VM that was not started may still run')
+      }
+    },
+  })
 }
 
 /** Stops a VM and gives back what it had on its host. Goes on after a crash: the guest may be off already. */
