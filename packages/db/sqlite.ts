@@ -23,6 +23,7 @@ export function openSqlite(file: string): Database {
   return {
     dialect: 'sqlite',
     all: read.all,
+    rows: read.rows,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
     write: (unit) => group.write(unit),
     execute: async (sql) => {
@@ -36,16 +37,18 @@ export function openSqlite(file: string): Database {
   }
 }
 
-function snapshotReads(snapshot: ReadSnapshot, session: Session): Pick<Session, 'all'> {
+function snapshotReads(snapshot: ReadSnapshot, session: Session): Pick<Session, 'all' | 'rows'> {
+  const read = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      snapshot.open()
+    } catch (error) {
+      throw translate(error)
+    }
+    return work()
+  }
   return {
-    all: async (sql, params) => {
-      try {
-        snapshot.open()
-      } catch (error) {
-        throw translate(error)
-      }
-      return session.all(sql, params)
-    },
+    all: (sql, params) => read(() => session.all(sql, params)),
+    rows: (sql, params) => read(() => session.rows(sql, params)),
   }
 }
 
@@ -74,30 +77,32 @@ function connect(file: string, opened: DatabaseSync[]): DatabaseSync {
 const MAX_STATEMENTS = 2_000
 
 function prepared(connection: DatabaseSync): Session {
+  const asObjects = statementCache(connection, false)
+  const asArrays = statementCache(connection, true)
+  const translated = async <T>(work: () => T): Promise<T> => {
+    try {
+      return work()
+    } catch (error) {
+      throw translate(error)
+    }
+  }
+  return {
+    all: (sql, params) => translated(() => asObjects(sql).all(...params) as Record<string, SqlValue>[]),
+    rows: (sql, params) => translated(() => asArrays(sql).all(...params) as unknown as SqlValue[][]),
+    run: (sql, params) => translated(() => Number(asObjects(sql).run(...params).changes)),
+  }
+}
+
+function statementCache(connection: DatabaseSync, returnArrays: boolean): (sql: string) => StatementSync {
   const statements = new Map<string, StatementSync>()
-  const prepare = (sql: string): StatementSync => {
+  return (sql) => {
     let statement = statements.get(sql)
     if (statement === undefined) {
       statement = connection.prepare(sql)
+      statement.setReturnArrays(returnArrays)
       if (statements.size >= MAX_STATEMENTS) statements.clear()
       statements.set(sql, statement)
     }
     return statement
-  }
-  return {
-    all: async (sql, params) => {
-      try {
-        return prepare(sql).all(...params) as Record<string, SqlValue>[]
-      } catch (error) {
-        throw translate(error)
-      }
-    },
-    run: async (sql, params) => {
-      try {
-        return Number(prepare(sql).run(...params).changes)
-      } catch (error) {
-        throw translate(error)
-      }
-    },
   }
 }
