@@ -11,7 +11,7 @@ import { storageError, translate } from './sqlite-errors.ts'
 export function openSqlite(file: string): Database {
   const { reader, writer } = openBoth(file)
   const snapshot = new ReadSnapshot(reader)
-  const read = snapshotReads(snapshot, prepared(reader))
+  const read = prepared(reader, () => snapshot.open())
   const group = new GroupCommit(writer, prepared(writer), () => snapshot.end())
   let closing: Promise<void> | undefined
   const close = async () => {
@@ -37,26 +37,13 @@ export function openSqlite(file: string): Database {
   }
 }
 
-function snapshotReads(snapshot: ReadSnapshot, session: Session): Pick<Session, 'all' | 'rows'> {
-  const read = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      snapshot.open()
-    } catch (error) {
-      throw translate(error)
-    }
-    return work()
-  }
-  return {
-    all: (sql, params) => read(() => session.all(sql, params)),
-    rows: (sql, params) => read(() => session.rows(sql, params)),
-  }
-}
-
 function openBoth(file: string): { reader: DatabaseSync; writer: DatabaseSync } {
   const opened: DatabaseSync[] = []
   try {
     const writer = connect(file, opened)
     writer.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL')
+    // A page that changes with every write is moved from the log into the database once for 16 MB of log, not for 4.
+    writer.exec('PRAGMA wal_autocheckpoint=4000')
     const reader = connect(file, opened)
     reader.exec('PRAGMA query_only=ON')
     return { reader, writer }
@@ -76,11 +63,13 @@ function connect(file: string, opened: DatabaseSync[]): DatabaseSync {
 // Conditions come in endless shapes; forget all rather than grow without end.
 const MAX_STATEMENTS = 2_000
 
-function prepared(connection: DatabaseSync): Session {
+/** A session on one connection. `before` goes ahead of each statement. */
+function prepared(connection: DatabaseSync, before: () => void = () => {}): Session {
   const asObjects = statementCache(connection, false)
   const asArrays = statementCache(connection, true)
   const translated = async <T>(work: () => T): Promise<T> => {
     try {
+      before()
       return work()
     } catch (error) {
       throw translate(error)
