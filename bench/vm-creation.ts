@@ -1,3 +1,5 @@
+import { openSync } from 'node:fs'
+import { createLogger } from '#kernel'
 import { createVmInstance } from '#plugins/vm/contract/create-apis.ts'
 import { buildDataCenter, createTestCloud, type DataCenter, type TestCloud } from '#testkit'
 
@@ -27,7 +29,9 @@ const VMS_PER_HOST = 100
 const MIB = 2 ** 20
 
 async function measure({ marks, concurrency, journal }: Creation): Promise<void> {
-  const cloud = await createTestCloud({ journal })
+  // Logs as a server does, but to nowhere.
+  const log = createLogger({ name: 'bench', level: 'info', fd: openSync('/dev/null', 'w') })
+  const cloud = await createTestCloud({ journal, log })
   try {
     const most = Math.max(...marks)
     const center = await buildDataCenter(cloud, {

@@ -22,7 +22,11 @@ function brokenConnection(
   const connection = Object.defineProperty({ exec, prepare }, 'isTransaction', {
     get: () => state.isTransaction,
   })
-  const session: Session = { all: async () => [], run: async (sql) => Number(exec(sql)) }
+  const session: Session = {
+    all: async () => [],
+    rows: async () => [],
+    run: async (sql) => Number(exec(sql)),
+  }
   return { group: new GroupCommit(connection as unknown as DatabaseSync, session), log }
 }
 

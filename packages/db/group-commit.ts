@@ -137,6 +137,7 @@ export class GroupCommit {
     return {
       writable: true,
       all: (sql, params) => (usable() ? session.all(sql, params) : over()),
+      rows: (sql, params) => (usable() ? session.rows(sql, params) : over()),
       run: (sql, params) => (usable() ? session.run(sql, params) : over()),
     }
   }

@@ -5,10 +5,10 @@ export {
   type FindOptions,
   find,
   findOne,
-  fromSql,
   get,
   insert,
   remove,
+  selectRows,
   update,
 } from './records.ts'
 export { type ColumnType, type Migration, migrate, type Table } from './schema.ts'

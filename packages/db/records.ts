@@ -72,8 +72,19 @@ export async function find<S extends Shape>(
     sql += ` LIMIT ${Math.trunc(options.limit)}`
     if (options.offset !== undefined) sql += ` OFFSET ${Math.trunc(options.offset)}`
   }
-  const rows = await db.all(sql, params)
-  return rows.map((row) => fromSql(resource, row))
+  return selectRows(db, resource, sql, params)
+}
+
+/** The rows of a statement that selects the `columnList` of a resource, in their typed form. */
+export async function selectRows<S extends Shape>(
+  db: Session,
+  resource: Resource<S>,
+  sql: string,
+  params: readonly SqlValue[],
+): Promise<Infer<S>[]> {
+  const columns = columnsOf(resource)
+  const rows = await db.rows(sql, params)
+  return rows.map((row) => fromSql(columns, row) as Infer<S>)
 }
 
 /** The first row that matches, or undefined. */
@@ -110,19 +121,36 @@ export async function count<S extends Shape>(
   return Number(rows[0]?.n ?? 0)
 }
 
+type Decode = (value: SqlValue) => unknown
+
+interface Columns {
+  /** Quoted, for a SELECT. */
+  readonly list: string
+  readonly names: readonly string[]
+  /** How each column's stored form is read; undefined when it is the value itself. */
+  readonly decode: readonly (Decode | undefined)[]
+}
+
+const isTrue: Decode = (value) => value === 1
+const fromJson: Decode = (value) => JSON.parse(String(value))
+const decoders: Readonly<Record<string, Decode>> = {
+  boolean: isTrue,
+  list: fromJson,
+  map: fromJson,
+  struct: fromJson,
+  any: fromJson,
+}
+
 /** Turns a stored row into its typed form: NULL becomes absent, 0 and 1 of boolean columns become false and true. */
-export function fromSql<S extends Shape>(resource: Resource<S>, row: Record<string, SqlValue>): Infer<S> {
+function fromSql({ names, decode }: Columns, row: readonly SqlValue[]): Record<string, unknown> {
   const out: Record<string, unknown> = {}
-  for (const name in row) {
-    const value = row[name]
-    if (value === null || value === undefined) continue
-    const kind = resource.fields[name]?.kind
-    if (kind === 'boolean') out[name] = value === 1
-    else if (kind === 'list' || kind === 'map' || kind === 'struct' || kind === 'any')
-      out[name] = JSON.parse(String(value))
-    else out[name] = value
+  for (let i = 0; i < names.length; i += 1) {
+    const value = row[i] as SqlValue
+    if (value === null) continue
+    const read = decode[i]
+    out[names[i] as string] = read === undefined ? value : read(value)
   }
-  return out as Infer<S>
+  return out
 }
 
 interface InsertStatement {
@@ -131,7 +159,7 @@ interface InsertStatement {
 }
 
 const insertStatements = new WeakMap<Resource, InsertStatement>()
-const columnLists = new WeakMap<Resource, string>()
+const columnsOfResource = new WeakMap<Resource, Columns>()
 
 function insertStatement(resource: Resource): InsertStatement {
   let statement = insertStatements.get(resource)
@@ -147,12 +175,16 @@ function insertStatement(resource: Resource): InsertStatement {
 
 /** The columns of a resource, quoted, for a SELECT. */
 export function columnList(resource: Resource): string {
-  let list = columnLists.get(resource)
-  if (list === undefined) {
-    list = Object.keys(resource.fields)
-      .map((c) => `\`${c}\``)
-      .join(',')
-    columnLists.set(resource, list)
+  return columnsOf(resource).list
+}
+
+function columnsOf(resource: Resource): Columns {
+  let columns = columnsOfResource.get(resource)
+  if (columns === undefined) {
+    const names = Object.keys(resource.fields)
+    const decode = names.map((name) => decoders[resource.fields[name]?.kind ?? ''])
+    columns = { list: names.map((name) => `\`${name}\``).join(','), names, decode }
+    columnsOfResource.set(resource, columns)
   }
-  return list
+  return columns
 }

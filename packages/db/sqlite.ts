@@ -11,7 +11,7 @@ import { storageError, translate } from './sqlite-errors.ts'
 export function openSqlite(file: string): Database {
   const { reader, writer } = openBoth(file)
   const snapshot = new ReadSnapshot(reader)
-  const read = snapshotReads(snapshot, prepared(reader))
+  const read = prepared(reader, () => snapshot.open())
   const group = new GroupCommit(writer, prepared(writer), () => snapshot.end())
   let closing: Promise<void> | undefined
   const close = async () => {
@@ -23,6 +23,7 @@ export function openSqlite(file: string): Database {
   return {
     dialect: 'sqlite',
     all: read.all,
+    rows: read.rows,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
     write: (unit) => group.write(unit),
     execute: async (sql) => {
@@ -36,24 +37,13 @@ export function openSqlite(file: string): Database {
   }
 }
 
-function snapshotReads(snapshot: ReadSnapshot, session: Session): Pick<Session, 'all'> {
-  return {
-    all: async (sql, params) => {
-      try {
-        snapshot.open()
-      } catch (error) {
-        throw translate(error)
-      }
-      return session.all(sql, params)
-    },
-  }
-}
-
 function openBoth(file: string): { reader: DatabaseSync; writer: DatabaseSync } {
   const opened: DatabaseSync[] = []
   try {
     const writer = connect(file, opened)
     writer.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL')
+    // A page that changes with every write is moved from the log into the database once for 16 MB of log, not for 4.
+    writer.exec('PRAGMA wal_autocheckpoint=4000')
     const reader = connect(file, opened)
     reader.exec('PRAGMA query_only=ON')
     return { reader, writer }
@@ -73,31 +63,35 @@ function connect(file: string, opened: DatabaseSync[]): DatabaseSync {
 // Conditions come in endless shapes; forget all rather than grow without end.
 const MAX_STATEMENTS = 2_000
 
-function prepared(connection: DatabaseSync): Session {
+/** A session on one connection. `before` goes ahead of each statement. */
+function prepared(connection: DatabaseSync, before: () => void = () => {}): Session {
+  const asObjects = statementCache(connection, false)
+  const asArrays = statementCache(connection, true)
+  const translated = async <T>(work: () => T): Promise<T> => {
+    try {
+      before()
+      return work()
+    } catch (error) {
+      throw translate(error)
+    }
+  }
+  return {
+    all: (sql, params) => translated(() => asObjects(sql).all(...params) as Record<string, SqlValue>[]),
+    rows: (sql, params) => translated(() => asArrays(sql).all(...params) as unknown as SqlValue[][]),
+    run: (sql, params) => translated(() => Number(asObjects(sql).run(...params).changes)),
+  }
+}
+
+function statementCache(connection: DatabaseSync, returnArrays: boolean): (sql: string) => StatementSync {
   const statements = new Map<string, StatementSync>()
-  const prepare = (sql: string): StatementSync => {
+  return (sql) => {
     let statement = statements.get(sql)
     if (statement === undefined) {
       statement = connection.prepare(sql)
+      statement.setReturnArrays(returnArrays)
       if (statements.size >= MAX_STATEMENTS) statements.clear()
       statements.set(sql, statement)
     }
     return statement
-  }
-  return {
-    all: async (sql, params) => {
-      try {
-        return prepare(sql).all(...params) as Record<string, SqlValue>[]
-      } catch (error) {
-        throw translate(error)
-      }
-    },
-    run: async (sql, params) => {
-      try {
-        return Number(prepare(sql).run(...params).changes)
-      } catch (error) {
-        throw translate(error)
-      }
-    },
   }
 }

@@ -1,5 +1,5 @@
 import type { Resource, Shape } from '#contract'
-import { columnList, fromSql, type Session, type SqlValue } from '#db'
+import { columnList, type Session, type SqlValue, selectRows } from '#db'
 import { CloudError, sysErrors } from '#kernel'
 import { compileConditions, type Fragment } from './compile.ts'
 import { nearest } from './nearest.ts'
@@ -55,17 +55,10 @@ async function answer(
   checkPaging(request)
   const where = compileConditions(registry, resource, request.conditions)
   if (request.count === true) return { total: await total(db, resource, where) }
-  const rows = await db.all(selectStatement(registry, resource, where.sql, request), [
-    ...where.params,
-    request.start ?? 0,
-  ])
-  const inventories = await present(
-    db,
-    registry,
-    resource,
-    rows.map((row) => fromSql(resource, row)),
-    request.fields,
-  )
+  const params = [...where.params, request.start ?? 0]
+  const sql = selectStatement(registry, resource, where.sql, request)
+  const rows = await selectRows(db, resource, sql, params)
+  const inventories = await present(db, registry, resource, rows, request.fields)
   if (request.replyWithCount !== true) return { inventories }
   return { inventories, total: await total(db, resource, where) }
 }
@@ -131,7 +124,7 @@ async function selectByKeys(
   for (const chunk of chunks(keys)) {
     const marks = chunk.map(() => '?').join(',')
     const sql = `SELECT ${columnList(resource)} FROM \`${resource.table}\` WHERE \`${column}\` IN (${marks})`
-    for (const row of await db.all(sql, chunk)) rows.push(fromSql(resource, row))
+    rows.push(...(await selectRows(db, resource, sql, chunk)))
   }
   return rows
 }
