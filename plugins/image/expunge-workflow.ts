@@ -3,6 +3,7 @@ import type { PluginContext } from '#plugin-host'
 import { refreshBackupStorage } from '#plugins/backup-storage/contract/messages.ts'
 import { removeTags } from '#plugins/tag/contract/messages.ts'
 import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
+import { imageHook } from './contract/extensions.ts'
 import { image, imageBackupStorageRef } from './contract/resources.ts'
 import { imageStatus } from './contract/states.ts'
 import type { Copies, Copy } from './copies.ts'
@@ -38,6 +39,7 @@ export function createExpungeWorkflow(
       if ((await count(db, imageBackupStorageRef, { imageUuid })) > 0) return null
       await ctx.bus.call(removeTags, { resourceUuid: imageUuid })
       await db.write((tx) => remove(tx, image, { uuid: imageUuid, status: imageStatus.deleted }))
+      for (const hook of ctx.hooks(imageHook)) await hook.expunged(imageUuid)
       return null
     },
     undo: noUndo('nothing comes after it'),

@@ -1,12 +1,13 @@
 import { atLeast, find, findOne, insert, plus, remove, type Session, type Tx, update } from '#db'
 import { CloudError, formatSize, parseSize } from '#kernel'
-import type { Config } from '#plugin-host'
+import type { Config, PluginContext } from '#plugin-host'
 import { reservedCapacity, storageOverProvisioning } from '#plugins/primary-storage/contract/configs.ts'
 import { primaryStorageErrors } from '#plugins/primary-storage/contract/errors.ts'
-import type {
-  SpaceLedger,
-  StorageCapacity,
-  VolumePlace,
+import {
+  type SpaceLedger,
+  type StorageCapacity,
+  spaceLedger,
+  type VolumePlace,
 } from '#plugins/primary-storage/contract/extensions.ts'
 import { localImageCache, localStorageHostRef, localStorageResourceRef } from './contract/resources.ts'
 
@@ -14,6 +15,10 @@ import { localImageCache, localStorageHostRef, localStorageResourceRef } from '.
 export interface Books {
   readonly config: Config
   readonly ledger: SpaceLedger
+}
+
+export function booksOf(ctx: PluginContext): Books {
+  return { config: ctx.config, ledger: ctx.driver(spaceLedger, 'primary storage') }
 }
 
 /** Bytes of disk that `size` promised bytes count as. */

@@ -6,22 +6,22 @@ import { imageAddress } from '#plugins/backup-storage/contract/messages.ts'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import type { PlacementSpec, Rejection } from '#plugins/host/contract/extensions.ts'
 import type { Host } from '#plugins/host/contract/resources.ts'
-import {
-  type ImageSource,
-  type MadeVolume,
-  type PrimaryStorageDriver,
-  spaceLedger,
-  type VolumePlace,
+import type {
+  ImageSource,
+  MadeVolume,
+  PrimaryStorageDriver,
+  VolumePlace,
 } from '#plugins/primary-storage/contract/extensions.ts'
 import type { PrimaryStorage } from '#plugins/primary-storage/contract/resources.ts'
 import * as capacity from './capacity.ts'
 import { localImageCache, localStorageHostRef, localStorageResourceRef } from './contract/resources.ts'
+import { dropImageCaches } from './image-cache.ts'
 import { cachePath, volumePath } from './paths.ts'
 
 /** Volumes on the hosts' own disks: overlays on images that each host caches once. */
 export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
   const { db, config } = ctx
-  const books = booksOf(ctx)
+  const books = capacity.booksOf(ctx)
   const agent = (hostUuid: string) => agentOfHost(ctx, hostUuid)
   const cached = (storage: PrimaryStorage, hostUuid: string, image: ImageSource) =>
     bringImage(ctx, storage, hostUuid, image)
@@ -38,6 +38,7 @@ export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
     },
     forgetHost: async (storage, hostUuid) => {
       const where = { primaryStorageUuid: storage.uuid, hostUuid }
+      await dropImageCaches(ctx, where)
       await db.write(async (tx) => {
         await remove(tx, localImageCache, where)
         await remove(tx, localStorageResourceRef, where)
@@ -83,10 +84,6 @@ export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
   }
 }
 
-export function booksOf(ctx: PluginContext): capacity.Books {
-  return { config: ctx.config, ledger: ctx.driver(spaceLedger, 'primary storage') }
-}
-
 function madeVolume(
   storage: PrimaryStorage,
   place: VolumePlace,
@@ -112,7 +109,7 @@ async function bringImage(
   const { imageUuid, primaryStorageUuid } = row
   // Almost always there already: a look spares a commit.
   if ((await findOne(ctx.db, localImageCache, { imageUuid, primaryStorageUuid, hostUuid })) === undefined)
-    await ctx.db.write((tx) => capacity.reserveCache(tx, booksOf(ctx), row))
+    await ctx.db.write((tx) => capacity.reserveCache(tx, capacity.booksOf(ctx), row))
   const source = await ctx.bus.call(imageAddress, { backupStorageUuid: image.backupStorageUuid })
   const agent = await agentOfHost(ctx, hostUuid)
   await agent.call(calls.cacheImage, {

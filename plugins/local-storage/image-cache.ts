@@ -5,26 +5,46 @@ import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { image } from '#plugins/image/contract/resources.ts'
 import { volume } from '#plugins/volume/contract/resources.ts'
-import { releaseCache } from './capacity.ts'
+import { booksOf, releaseCache } from './capacity.ts'
 import { type LocalImageCache, localImageCache, localStorageResourceRef } from './contract/resources.ts'
-import { booksOf } from './driver.ts'
 
 /** Removes cached images whose image is gone and on which no volume of the host is built. One that fails is tried next time. */
 export async function collectImageCaches(ctx: PluginContext, imageUuid?: string): Promise<void> {
   const caches = await find(ctx.db, localImageCache, imageUuid === undefined ? {} : { imageUuid })
   for (const cache of caches) {
-    if (await isNeeded(ctx, cache)) continue
-    try {
-      await (await agentOfHost(ctx, cache.hostUuid)).call(deletePath, { path: cache.installPath })
-      await ctx.db.write((tx) => releaseCache(tx, booksOf(ctx), cache))
-    } catch (error) {
-      ctx.log.warn({ ...cache, err: describeError(error) }, 'a cached image could not be removed')
-    }
+    if (!(await isNeeded(ctx, cache))) await removeCache(ctx, cache)
+  }
+}
+
+/**
+ * Removes what a storage has cached on a host it leaves: left behind, these files would keep the directory from becoming another
+ * storage. Images that volumes of the host are built on stay; what a host away keeps is gone with it or told in the log.
+ */
+export async function dropImageCaches(
+  ctx: PluginContext,
+  where: { readonly primaryStorageUuid: string; readonly hostUuid: string },
+): Promise<void> {
+  for (const cache of await find(ctx.db, localImageCache, where)) {
+    if (!(await hasVolumes(ctx, cache))) await removeCache(ctx, cache)
+  }
+}
+
+async function removeCache(ctx: PluginContext, cache: LocalImageCache): Promise<void> {
+  try {
+    await (await agentOfHost(ctx, cache.hostUuid)).call(deletePath, { path: cache.installPath })
+    await ctx.db.write((tx) => releaseCache(tx, booksOf(ctx), cache))
+  } catch (error) {
+    ctx.log.warn({ ...cache, err: describeError(error) }, 'a cached image could not be removed')
   }
 }
 
 async function isNeeded(ctx: PluginContext, cache: LocalImageCache): Promise<boolean> {
   if ((await find(ctx.db, image, { uuid: cache.imageUuid })).length > 0) return true
+  return hasVolumes(ctx, cache)
+}
+
+/** Whether volumes of the host are built on it. */
+async function hasVolumes(ctx: PluginContext, cache: LocalImageCache): Promise<boolean> {
   for (const { uuid } of await find(ctx.db, volume, { rootImageUuid: cache.imageUuid })) {
     if (
       (await find(ctx.db, localStorageResourceRef, { resourceUuid: uuid, hostUuid: cache.hostUuid })).length >

@@ -14,6 +14,11 @@ export class DeviceNews {
     this.#fates.set(vmUuid, ofVm.set(alias, fate))
   }
 
+  /** Whether the guest has answered. */
+  has(vmUuid: string, alias: string): boolean {
+    return this.#fates.get(vmUuid)?.has(alias) === true
+  }
+
   /** The answer of the guest, once; undefined while there is none. */
   take(vmUuid: string, alias: string): DeviceFate | undefined {
     const fate = this.#fates.get(vmUuid)?.get(alias)

@@ -1,4 +1,4 @@
-import { CloudError, sysErrors } from '#kernel'
+import { CloudError, describeError, sysErrors } from '#kernel'
 import type { DiskSpec, NicSpec } from '../contract/vm.ts'
 import type { VmContext } from './deps.ts'
 import { type FoundDomain, mustExist, readDomain, withDomain } from './domain.ts'
@@ -10,6 +10,8 @@ const AFFECT_LIVE = 1
 const UNPLUG_TIMEOUT_MS = 45_000
 // An event can get lost when libvirtd restarts; the domain itself is looked at this often.
 const LOOK_AGAIN_MS = 2000
+// A guest that is still booting loses the request without a word; later ones reach it.
+const ASK_AGAIN_MS = 5000
 
 /** Plugs a disk into a running VM. One with the same file is fine. */
 export function plugDisk(context: VmContext, vmUuid: string, disk: DiskSpec): Promise<void> {
@@ -76,7 +78,7 @@ async function unplug(context: VmContext, vmUuid: string, { what, find, signal }
   const alias = await requestUnplug(context, vmUuid, what, find)
   if (alias === undefined) return
   const deadline = performance.now() + UNPLUG_TIMEOUT_MS
-  for (;;) {
+  for (let askAgainAt = performance.now() + ASK_AGAIN_MS; ; ) {
     const news = context.watch.devices.take(vmUuid, alias)
     if (news === 'removed') return
     if (news === 'refused')
@@ -91,6 +93,18 @@ async function unplug(context: VmContext, vmUuid: string, { what, find, signal }
     if (performance.now() >= deadline) throw neverLetGo(what)
     await context.watch.changed(vmUuid, LOOK_AGAIN_MS, signal)
     signal.throwIfAborted()
+    if (performance.now() < askAgainAt || context.watch.devices.has(vmUuid, alias)) continue
+    await repeatRequest(context, vmUuid, what, find)
+    askAgainAt = performance.now() + ASK_AGAIN_MS
+  }
+}
+
+/** QEMU refuses a repeat while it still waits for the guest; then the first request is as good. */
+async function repeatRequest(context: VmContext, vmUuid: string, what: string, find: Unplug['find']) {
+  try {
+    await requestUnplug(context, vmUuid, what, find)
+  } catch (error) {
+    if (!/already in the process of unplug/.test(describeError(error))) throw error
   }
 }
 
