@@ -38,6 +38,8 @@ export interface Constraints {
   readonly secret?: boolean
   /** Kept exactly as sent; other strings lose surrounding white space. */
   readonly noTrim?: boolean
+  /** Known to existing clients, but nothing stands behind it yet: refused when it is given. */
+  readonly unsupported?: boolean
   readonly element?: Field
   readonly shape?: Shape
   /** Name of the struct or inventory of a `struct` field. */
@@ -151,4 +153,10 @@ export function withDefault<T>(of: Field<T>, value: T): Field<T, true> & Default
 /** Never logged and never returned. */
 export function secret<T, R extends boolean>(of: Field<T, R>): Field<T, R> {
   return { ...of, constraints: { ...of.constraints, secret: true } }
+}
+
+/** A parameter of the original that nothing stands behind yet: giving it is an error, never silently ignored. */
+export function unsupported<T>(of: Field<T>): Field<T, false> {
+  const constraints = { ...of.constraints, unsupported: true }
+  return { ...of, required: false, description: `Not supported yet. ${of.description}`, constraints }
 }

@@ -33,6 +33,7 @@ export {
   struct,
   text,
   timestamp,
+  unsupported,
   withDefault,
 } from './fields.ts'
 export { isObject, parse } from './parse.ts'

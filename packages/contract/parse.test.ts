@@ -18,6 +18,7 @@ import {
   struct,
   text,
   timestamp,
+  unsupported,
   withDefault,
 } from './fields.ts'
 import { parse } from './parse.ts'
@@ -151,4 +152,15 @@ test('defineApi fills in what the original does', () => {
   assert.deepEqual([create.method, create.parameterName, create.isAction], ['POST', 'params', false])
   const get = defineApi({ ...base, name: 'GetThing', method: 'GET', kind: 'sync' })
   assert.deepEqual([get.reply, get.parameterName], ['org.zstack.APIStartThingReply', ''])
+})
+
+test('a parameter nothing stands behind yet is refused when it is meant, and passes when it is blank', () => {
+  const shape = { later: unsupported(text('Later.')), many: unsupported(list('Later.', text('Later.'))) }
+  assert.deepEqual(parse(shape, {}, 'Api'), {})
+  assert.deepEqual(parse(shape, { later: '', many: [] }, 'Api'), { later: '', many: [] })
+  assert.throws(
+    () => parse(shape, { later: 'now' }, 'Api'),
+    /field\[later\] of Api is not supported by this version yet/,
+  )
+  assert.throws(() => parse(shape, { many: ['one'] }, 'Api'), /field\[many\]/)
 })

@@ -39,7 +39,15 @@ function parseField(field: Field, raw: unknown, path: string, owner: string): un
     if (field.required) throw bad(path, owner, 'is mandatory, but it was not given')
     return undefined
   }
+  if (field.constraints.unsupported === true && !isBlank(raw))
+    throw bad(path, owner, 'is not supported by this version yet; leave it out')
   return converters[field.kind](field, raw, path, owner)
+}
+
+/** What clients send for a parameter they do not mean: their own defaults for every member they know. */
+function isBlank(raw: unknown): boolean {
+  if (raw === '' || raw === false || raw === 'false') return true
+  return Array.isArray(raw) ? raw.length === 0 : isObject(raw) && Object.keys(raw).length === 0
 }
 
 type Converter = (field: Field, raw: unknown, path: string, owner: string) => unknown

@@ -10,6 +10,7 @@ import {
   ref,
   refs,
   text,
+  unsupported,
   withDefault,
 } from '#contract'
 
@@ -46,12 +47,7 @@ export const checkIpAvailability = defineApi({
   input: {
     l3NetworkUuid: ref('L3NetworkVO', 'The L3 network.'),
     ip: text('IPv4 address.', { max: 255 }),
-    arpCheck: withDefault(
-      bool(
-        'Accepted for older clients; what counts is what the cloud gave out, the network itself is not asked.',
-      ),
-      false,
-    ),
+    arpCheck: unsupported(bool('Ask the network, too, whether somebody answers for the address.')),
     ipRangeCheck: withDefault(
       bool('Whether an address outside of every range counts as not available.'),
       true,

@@ -13,6 +13,7 @@ import {
   ref,
   refs,
   text,
+  unsupported,
   withDefault,
 } from '#contract'
 import { vmInstance } from './resources.ts'
@@ -30,7 +31,9 @@ export const createVmInstance = defineApi({
     reservedMemorySize: optional(long('Reserved memory size.', [0, Number.MAX_SAFE_INTEGER])),
     imageUuid: optional(ref('ImageVO', 'The image.', { notEmpty: true })),
     l3NetworkUuids: optional(refs('L3NetworkVO', 'L3 networks, one NIC each.')),
-    vmNicParams: optional(text('Vm nic params.')),
+    vmNicParams: unsupported(
+      text('NICs with addresses of their own, as JSON; use l3NetworkUuids and staticIp tags.'),
+    ),
     type: optional(choice('Type.', ['UserVm', 'ApplianceVm'])),
     rootDiskOfferingUuid: optional(ref('DiskOfferingVO', 'Size of the root disk, as an offering.')),
     rootDiskSize: optional(long('Size of the root disk in bytes; at least that of the image.')),
@@ -55,15 +58,27 @@ export const createVmInstance = defineApi({
       ]),
       'InstantStart',
     ),
-    rootVolumeSystemTags: optional(list('Root volume system tags.', text('Root volume system tags.'))),
-    dataVolumeSystemTags: optional(list('Data volume system tags.', text('Data volume system tags.'))),
-    dataVolumeSystemTagsOnIndex: optional(
+    rootVolumeSystemTags: unsupported(
+      list('System tags of the root volume.', text('System tags of the root volume.')),
+    ),
+    dataVolumeSystemTags: unsupported(
+      list('System tags of every data volume.', text('System tags of every data volume.')),
+    ),
+    dataVolumeSystemTagsOnIndex: unsupported(
       map(
-        'Data volume system tags on index.',
-        list('Data volume system tags on index.', text('Data volume system tags on index.')),
+        'System tags of data volumes by their order.',
+        list(
+          'System tags of data volumes by their order.',
+          text('System tags of data volumes by their order.'),
+        ),
       ),
     ),
-    sshKeyPairUuids: optional(list('Ssh key pair uuids.', text('Ssh key pair uuids.'))),
+    sshKeyPairUuids: unsupported(
+      list(
+        'SSH key pairs; use the system tag sshkey::{public key}.',
+        text('SSH key pairs; use the system tag sshkey::{public key}.'),
+      ),
+    ),
     platform: optional(
       choice('Linux, Windows or Other; decides the devices.', [
         'Linux',
@@ -76,7 +91,12 @@ export const createVmInstance = defineApi({
     guestOsType: optional(text('Operating system, for people.', { max: 255 })),
     architecture: optional(choice('CPU architecture.', ['x86_64', 'aarch64', 'mips64el', 'loongarch64'])),
     virtio: optional(bool('The guest has virtio drivers.')),
-    diskAOs: optional(list('Disk a os.', anything('Disk a os.'))),
+    diskAOs: unsupported(
+      list(
+        'Disks as objects; use dataDiskSizes or dataDiskOfferingUuids.',
+        anything('Disks as objects; use dataDiskSizes or dataDiskOfferingUuids.'),
+      ),
+    ),
   },
   output: {
     inventory: inventory(vmInstance),

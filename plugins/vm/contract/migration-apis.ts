@@ -1,4 +1,4 @@
-import { bool, choice, defineApi, int, inventory, list, optional, ref } from '#contract'
+import { bool, choice, defineApi, int, inventory, list, optional, ref, unsupported } from '#contract'
 import { host } from '#plugins/host/contract/resources.ts'
 import { vmInstance } from './resources.ts'
 
@@ -11,10 +11,10 @@ export const migrateVm = defineApi({
   input: {
     vmInstanceUuid: ref('VmInstanceVO', 'The VM.'),
     hostUuid: optional(ref('HostVO', 'The host.')),
-    migrateFromDestination: optional(bool('Migrate from destination.')),
-    allowUnknown: optional(bool('Allow unknown.')),
+    migrateFromDestination: unsupported(bool('Whether the destination drives the migration.')),
+    allowUnknown: unsupported(bool('Move a VM whose state is Unknown.')),
     strategy: optional(choice('InstantStart, or CreateStopped to leave it off.', ['auto-converge'])),
-    downTime: optional(int('Down time.')),
+    downTime: unsupported(int('Longest stop of the guest, in seconds.')),
   },
   output: {
     inventory: inventory(vmInstance),

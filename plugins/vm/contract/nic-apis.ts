@@ -1,4 +1,4 @@
-import { defineApi, defineQuery, inventory, optional, ref, text } from '#contract'
+import { defineApi, defineQuery, inventory, optional, ref, text, unsupported } from '#contract'
 import { vmInstance, vmNic } from './resources.ts'
 
 export const attachL3NetworkToVm = defineApi({
@@ -12,7 +12,9 @@ export const attachL3NetworkToVm = defineApi({
     staticIp: optional(text('Static ip.')),
     driverType: optional(text('Driver type.')),
     customMac: optional(text('Custom mac.')),
-    vmNicParams: optional(text('Vm nic params.')),
+    vmNicParams: unsupported(
+      text('NICs with addresses of their own, as JSON; use l3NetworkUuids and staticIp tags.'),
+    ),
   },
   output: {
     inventory: inventory(vmInstance),

@@ -26,7 +26,9 @@ export const stopVmInstance = defineApi({
   input: {
     uuid: ref('VmInstanceVO', 'Uuid of the vm.'),
     type: withDefault(choice('Type.', ['grace', 'cold']), 'grace'),
-    stopHA: optional(choice('Stop ha.', ['true'])),
+    stopHA: optional(
+      choice('Also switch high availability off; a stopped VM stays stopped anyway.', ['true']),
+    ),
   },
   output: {
     inventory: inventory(vmInstance),
