@@ -45,7 +45,7 @@ export const backupStorageZoneRef = defineResource({
   className: 'org.zstack.header.storage.backup.BackupStorageZoneRefInventory',
   primaryKey: 'backupStorageUuid',
   fields: {
-    id: optional(long('Id.')),
+    id: optional(long('Number of the row.')),
     backupStorageUuid: text('The backup storage.', { max: 32 }),
     zoneUuid: text('The zone.', { max: 32 }),
     createDate: timestamp('When it was created.'),

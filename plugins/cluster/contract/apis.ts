@@ -11,7 +11,7 @@ export const createCluster = defineApi({
     name: text('Name people see.', { max: 255 }),
     description: optional(text('Free text.')),
     hypervisorType: choice('KVM or Simulator.', ['KVM', 'Simulator', 'baremetal', 'baremetal2', 'xdragon']),
-    type: optional(choice('Type.', ['zstack', 'baremetal', 'baremetal2'])),
+    type: optional(choice('zstack, the one kind of cluster.', ['zstack', 'baremetal', 'baremetal2'])),
     architecture: optional(choice('CPU architecture.', ['x86_64', 'aarch64', 'mips64el', 'loongarch64'])),
   },
   output: {

@@ -12,7 +12,7 @@ export const cluster = defineResource({
     createDate: timestamp('When it was created.'),
     lastOpDate: timestamp('When it was last changed.'),
     zoneUuid: text('The zone.', { max: 32 }),
-    type: text('Type.'),
+    type: text('zstack, the one kind of cluster.'),
     architecture: optional(text('CPU architecture.')),
   },
   relations: {

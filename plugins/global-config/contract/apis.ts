@@ -8,9 +8,9 @@ export const updateGlobalConfig = defineApi({
   path: '/global-configurations/{category}/{name}/actions',
   summary: 'Change a global configuration, at once and everywhere.',
   input: {
-    category: text('Category.'),
+    category: text('Group the configuration belongs to, such as vm.'),
     name: text('Name people see.'),
-    value: optional(text('Value.')),
+    value: optional(text('Value in force.')),
   },
   output: {
     inventory: inventory(globalConfig),

@@ -6,12 +6,12 @@ export const globalConfig = defineResource({
   table: 'GlobalConfigVO',
   primaryKey: 'id',
   fields: {
-    id: long('Id.'),
+    id: long('Number of the row.'),
     name: text('Name people see.'),
-    category: text('Category.'),
+    category: text('Group the configuration belongs to, such as vm.'),
     description: optional(text('Free text.')),
-    defaultValue: text('Default value.'),
-    value: text('Value.'),
+    defaultValue: text('Value it has when nobody changed it.'),
+    value: text('Value in force.'),
   },
 })
 export type GlobalConfig = Row<typeof globalConfig>

@@ -93,19 +93,19 @@ export const getCpuMemoryCapacity = defineApi({
   path: '/hosts/capacities/cpu-memory',
   summary: 'CPU and memory, in all and free.',
   input: {
-    zoneUuids: optional(refs('ZoneVO', 'Zone uuids.')),
-    clusterUuids: optional(refs('ClusterVO', 'Cluster uuids.')),
-    hostUuids: optional(refs('HostVO', 'Host uuids.')),
+    zoneUuids: optional(refs('ZoneVO', 'Only these zones.')),
+    clusterUuids: optional(refs('ClusterVO', 'Only these clusters.')),
+    hostUuids: optional(refs('HostVO', 'Only these hosts.')),
     hypervisorType: optional(choice('KVM or Simulator.', ['KVM', 'ESX'])),
-    all: optional(bool('All.')),
+    all: optional(bool('Everything, whatever else is given.')),
   },
   output: {
-    totalCpu: optional(long('Total cpu.')),
-    availableCpu: optional(long('Available cpu.')),
-    totalMemory: optional(long('Total memory.')),
-    availableMemory: optional(long('Available memory.')),
-    managedCpuNum: optional(long('Managed cpu num.')),
-    capacityData: optional(list('Capacity data.', anything('Capacity data.'))),
+    totalCpu: optional(long('Virtual CPUs the hosts offer in all.')),
+    availableCpu: optional(long('Virtual CPUs nobody has.')),
+    totalMemory: optional(long('Bytes of memory in all.')),
+    availableMemory: optional(long('Bytes of memory nobody has.')),
+    managedCpuNum: optional(long('Logical CPUs of the hosts.')),
+    capacityData: optional(list('The same for each resource; absent.', anything('One of them.'))),
     resourceType: optional(text('Kind of resource, VmInstanceVO.')),
   },
 })
@@ -119,7 +119,9 @@ export const getHypervisorTypes = defineApi({
   summary: 'Hypervisors that hosts may run.',
   input: {},
   output: {
-    hypervisorTypes: optional(list('Hypervisor types.', text('Hypervisor types.'))),
+    hypervisorTypes: optional(
+      list('Names to use where a hypervisor type is asked for.', text('One of them.')),
+    ),
   },
 })
 
@@ -132,6 +134,6 @@ export const getHostAllocatorStrategies = defineApi({
   summary: 'Ways of choosing a host.',
   input: {},
   output: {
-    strategies: optional(list('Strategies.', text('Strategies.'))),
+    strategies: optional(list('Names to use as allocatorStrategy.', text('One of them.'))),
   },
 })

@@ -8,10 +8,10 @@ export const account = defineResource({
     uuid: text('Uuid of the Account.', { max: 32 }),
     name: text('Name people see.'),
     description: optional(text('Free text.')),
-    type: text('Type.'),
+    type: text('SystemAdmin or Normal.'),
     createDate: timestamp('When it was created.'),
     lastOpDate: timestamp('When it was last changed.'),
-    password: secret(text('SSH password; used once, never stored in clear.')),
+    password: secret(text('Password, as SHA-512 in hex.')),
   },
   relations: {
     user: { to: 'UserInventory', column: 'uuid', otherColumn: 'accountUuid' },
@@ -30,10 +30,10 @@ export const session = defineResource({
     uuid: text('Uuid of the Session.', { max: 32 }),
     accountUuid: text('The account.', { max: 32 }),
     userUuid: text('The user.', { max: 32 }),
-    userType: optional(text('User type.')),
-    expiredDate: timestamp('Expired date.'),
+    userType: optional(text('Kind of user.')),
+    expiredDate: timestamp('When it ends unless it is used.'),
     createDate: timestamp('When it was created.'),
-    noSessionEvaluation: optional(bool('No session evaluation.')),
+    noSessionEvaluation: optional(bool('Internal mark of the original; never set.')),
   },
 })
 export type Session = Row<typeof session>

@@ -12,11 +12,11 @@ export const logInByAccount = defineApi({
   summary: 'Log in and get a session.',
   input: {
     accountName: text('Name of the account.'),
-    password: secret(text('SSH password; used once, never stored in clear.')),
-    accountType: optional(text('Account type.')),
-    captchaUuid: optional(text('Captcha uuid.')),
-    verifyCode: optional(text('Verify code.')),
-    clientInfo: optional(map('Client info.', text('Client info.'))),
+    password: secret(text('Password, as SHA-512 in hex.')),
+    accountType: optional(text('Kind of account; there is one kind.')),
+    captchaUuid: optional(text('Accepted for newer clients; no captcha is asked for.')),
+    verifyCode: optional(text('Accepted for newer clients; no captcha is asked for.')),
+    clientInfo: optional(map('What the client says about itself; not kept.', text('Client info.'))),
   },
   output: {
     inventory: inventory(session),
@@ -32,8 +32,8 @@ export const logOut = defineApi({
   needSession: false,
   summary: 'End a session.',
   input: {
-    sessionUuid: optional(text('Session uuid.')),
-    clientInfo: optional(map('Client info.', text('Client info.'))),
+    sessionUuid: optional(text('The session.')),
+    clientInfo: optional(map('What the client says about itself; not kept.', text('Client info.'))),
   },
 })
 
@@ -46,10 +46,10 @@ export const validateSession = defineApi({
   needSession: false,
   summary: 'Tell whether a session is valid.',
   input: {
-    sessionUuid: text('Session uuid.'),
+    sessionUuid: text('The session.'),
   },
   output: {
-    valid: optional(bool('Valid.')),
+    valid: optional(bool('Whether the session may be used.')),
   },
 })
 
@@ -60,8 +60,8 @@ export const renewSession = defineApi({
   path: '/accounts/sessions/{sessionUuid}/renew',
   summary: 'Extend a session.',
   input: {
-    sessionUuid: ref('SessionVO', 'Session uuid.'),
-    duration: optional(long('Duration.', [60, 31536000])),
+    sessionUuid: ref('SessionVO', 'The session.'),
+    duration: optional(long('Seconds from now until it shall end.', [60, 31536000])),
   },
   output: {
     inventory: inventory(session),

@@ -27,9 +27,7 @@ export const recoverImage = defineApi({
   summary: 'Take the deletion of an image back.',
   input: {
     imageUuid: ref('ImageVO', 'The image.'),
-    backupStorageUuids: optional(
-      list('Only the copies there; all when left out.', text('A backup storage.')),
-    ),
+    backupStorageUuids: optional(list('Only the copies there; all when left out.', text('One of them.'))),
   },
   output: {
     inventory: inventory(image),

@@ -26,7 +26,7 @@ export const getFreeIp = defineApi({
     l3NetworkUuid: optional(ref('L3NetworkVO', 'The L3 network.')),
     ipRangeUuid: optional(ref('IpRangeVO', 'Look in this range only.')),
     start: optional(text('Lowest address to list.')),
-    ipRangeType: optional(choice('Ip range type.', ['Normal', 'AddressPool'])),
+    ipRangeType: optional(choice('Normal, or AddressPool.', ['Normal', 'AddressPool'])),
     ipVersion: optional(int('4.')),
     limit: withDefault(int('How many to list at most.', [1, 10_000]), 100),
   },
@@ -82,9 +82,7 @@ export const getIpAddressCapacity = defineApi({
     ipv6TotalCapacity: optional(long('IPv6 addresses in the ranges; 0.')),
     ipv6AvailableCapacity: optional(long('IPv6 addresses nobody has; 0.')),
     ipv6UsedIpAddressNumber: optional(long('IPv6 addresses in use; 0.')),
-    capacityData: optional(
-      list('The same numbers for each resource asked for.', anything('resourceUuid and its numbers.')),
-    ),
+    capacityData: optional(list('The same numbers for each resource asked for.', anything('One of them.'))),
     resourceType: optional(text('What capacityData counts by: ZoneVO, L3NetworkVO or IpRangeVO.')),
   },
 })

@@ -44,7 +44,9 @@ export const updateL3Network = defineApi({
     name: optional(text('Name people see.', { max: 255 })),
     description: optional(text('Free text.')),
     dnsDomain: optional(text('Domain told to guests; empty, none.', { max: 255 })),
-    category: optional(choice('Category.', ['Public', 'Private', 'System'])),
+    category: optional(
+      choice('Public, Private or System; told, not enforced.', ['Public', 'Private', 'System']),
+    ),
     system: optional(bool('Made by the system for itself.')),
   },
   output: {

@@ -12,7 +12,7 @@ export const addIpRange = defineApi({
     description: optional(text('Free text.')),
     startIp: text('First address.'),
     endIp: text('Last address.'),
-    netmask: text('Netmask.'),
+    netmask: text('Netmask, 255.255.255.0.'),
     gateway: optional(text('Default gateway.')),
     ipRangeType: optional(choice('Normal: VMs get addresses from it.', ['Normal', 'AddressPool'])),
   },

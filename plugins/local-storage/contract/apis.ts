@@ -12,7 +12,7 @@ export const addLocalPrimaryStorage = defineApi({
     url: text('Directory on each host.', { pattern: /^\/[\w./-]+$/, max: 1024 }),
     name: text('Name people see.', { max: 255 }),
     description: optional(text('Free text.')),
-    type: optional(text('Type.')),
+    type: optional(text('LocalStorage, whatever is given.')),
     zoneUuid: ref('ZoneVO', 'The zone.'),
   },
   output: {

@@ -18,7 +18,7 @@ export const getVersion = defineApi({
   summary: 'Version of the management node.',
   input: {},
   output: {
-    version: optional(text('Version.')),
+    version: optional(text('Version, as 1.2.3.')),
   },
 })
 
@@ -31,7 +31,7 @@ export const isReadyToGo = defineApi({
   needSession: false,
   summary: 'Tell whether the management node serves requests.',
   input: {
-    managementNodeId: optional(text('Management node id.')),
+    managementNodeId: optional(text('The node asked for; any when absent.')),
   },
 })
 
@@ -45,6 +45,8 @@ export const getCurrentTime = defineApi({
   summary: 'Time of the management node.',
   input: {},
   output: {
-    currentTime: optional(map('Current time.', anything('Current time.'))),
+    currentTime: optional(
+      map('MillionSeconds (milliseconds) and Seconds since 1970.', anything('Current time.')),
+    ),
   },
 })

@@ -5,9 +5,9 @@ export const managementNode = defineResource({
   className: 'org.zstack.header.managementnode.ManagementNodeInventory',
   fields: {
     uuid: text('Uuid of the ManagementNode.', { max: 32 }),
-    hostName: text('Host name.'),
-    joinDate: timestamp('Join date.'),
-    heartBeat: timestamp('Heart beat.'),
+    hostName: text('Address of the node.'),
+    joinDate: timestamp('When it started.'),
+    heartBeat: timestamp('When it last said that it is alive.'),
   },
 })
 export type ManagementNode = Row<typeof managementNode>

@@ -8,10 +8,10 @@ export const getTaskProgress = defineApi({
   path: '/task-progresses/{apiId}',
   summary: 'How far a task is and what it is doing.',
   input: {
-    apiId: optional(text('Api id.')),
-    all: optional(bool('All.')),
+    apiId: optional(text('The task: uuid of the job. All running tasks when absent.')),
+    all: optional(bool('Everything, whatever else is given.')),
   },
   output: {
-    inventories: optional(list('Inventories.', anything('Inventories.'))),
+    inventories: optional(list('One entry for each step a task has told of.', anything('One of them.'))),
   },
 })

@@ -7,7 +7,7 @@ export const networkServiceProvider = defineResource({
     uuid: text('Uuid of the NetworkServiceProvider.', { max: 32 }),
     name: text('Name people see.'),
     description: optional(text('Free text.')),
-    type: text('Type.'),
+    type: text('Kind, such as Flat or DHCP.'),
     createDate: timestamp('When it was created.'),
     lastOpDate: timestamp('When it was last changed.'),
   },
@@ -35,8 +35,8 @@ export const networkServiceType = defineResource({
   className: 'org.zstack.header.network.service.NetworkServiceTypeInventory',
   primaryKey: 'networkServiceProviderUuid',
   fields: {
-    networkServiceProviderUuid: text('Network service provider uuid.', { max: 32 }),
-    type: text('Type.'),
+    networkServiceProviderUuid: text('The provider.', { max: 32 }),
+    type: text('Kind, such as Flat or DHCP.'),
   },
 })
 export type NetworkServiceType = Row<typeof networkServiceType>
@@ -46,7 +46,7 @@ export const networkServiceProviderL2NetworkRef = defineResource({
   className: 'org.zstack.header.network.service.NetworkServiceProviderL2NetworkRefInventory',
   primaryKey: 'networkServiceProviderUuid',
   fields: {
-    networkServiceProviderUuid: text('Network service provider uuid.', { max: 32 }),
+    networkServiceProviderUuid: text('The provider.', { max: 32 }),
     l2NetworkUuid: text('The L2 network.', { max: 32 }),
   },
 })
@@ -58,8 +58,8 @@ export const networkServiceL3NetworkRef = defineResource({
   primaryKey: 'l3NetworkUuid',
   fields: {
     l3NetworkUuid: text('The L3 network.', { max: 32 }),
-    networkServiceProviderUuid: text('Network service provider uuid.', { max: 32 }),
-    networkServiceType: text('Network service type.'),
+    networkServiceProviderUuid: text('The provider.', { max: 32 }),
+    networkServiceType: text('The service, DHCP.'),
   },
   relations: {
     l3Network: { to: 'L3NetworkInventory', column: 'l3NetworkUuid', otherColumn: 'uuid' },

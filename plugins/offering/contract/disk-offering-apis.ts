@@ -22,8 +22,8 @@ export const createDiskOffering = defineApi({
     description: optional(text('Free text.')),
     diskSize: long('Size in bytes.', [1, Number.MAX_SAFE_INTEGER]),
     sortKey: optional(int('Order in lists.')),
-    allocationStrategy: optional(text('Allocation strategy.')),
-    type: optional(choice('Type.', ['zstack'])),
+    allocationStrategy: optional(text('How a primary storage is chosen; the default when absent.')),
+    type: optional(choice('UserVm for instance offerings, zstack for disk offerings.', ['zstack'])),
   },
   output: {
     inventory: inventory(diskOffering),

@@ -22,10 +22,12 @@ export const createInstanceOffering = defineApi({
     description: optional(text('Free text.')),
     cpuNum: int('Virtual CPUs.', [1, 1024]),
     memorySize: long('Memory in bytes.', [1, Number.MAX_SAFE_INTEGER]),
-    reservedMemorySize: optional(long('Reserved memory size.', [0, Number.MAX_SAFE_INTEGER])),
+    reservedMemorySize: optional(
+      long('Bytes of memory that are always backed; kept, not enforced.', [0, Number.MAX_SAFE_INTEGER]),
+    ),
     allocatorStrategy: optional(text('How a host is chosen.')),
     sortKey: optional(int('Order in lists.')),
-    type: optional(text('Type.')),
+    type: optional(text('UserVm for instance offerings, zstack for disk offerings.')),
   },
   output: {
     inventory: inventory(instanceOffering),

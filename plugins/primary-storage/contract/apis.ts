@@ -90,10 +90,10 @@ export const getPrimaryStorageCapacity = defineApi({
   path: '/primary-storage/capacities',
   summary: 'Space of primary storages, in all and free.',
   input: {
-    zoneUuids: optional(refs('ZoneVO', 'Zone uuids.')),
-    clusterUuids: optional(refs('ClusterVO', 'Cluster uuids.')),
-    primaryStorageUuids: optional(refs('PrimaryStorageVO', 'Primary storage uuids.')),
-    all: optional(bool('All.')),
+    zoneUuids: optional(refs('ZoneVO', 'Only these zones.')),
+    clusterUuids: optional(refs('ClusterVO', 'Only these clusters.')),
+    primaryStorageUuids: optional(refs('PrimaryStorageVO', 'Only these primary storages.')),
+    all: optional(bool('Everything, whatever else is given.')),
   },
   output: {
     totalCapacity: optional(long('Bytes it can hold.')),

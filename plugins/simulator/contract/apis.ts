@@ -36,7 +36,7 @@ export const addSimulatorPrimaryStorage = defineApi({
     url: text('Where it lies.'),
     name: text('Name people see.', { max: 255 }),
     description: optional(text('Free text.')),
-    type: optional(text('Type.')),
+    type: optional(text('That of the simulator, whatever is given.')),
     zoneUuid: ref('ZoneVO', 'The zone.'),
   },
   output: {
@@ -56,8 +56,8 @@ export const addSimulatorBackupStorage = defineApi({
     url: text('Where it lies.', { notEmpty: true }),
     name: text('Name people see.', { max: 255 }),
     description: optional(text('Free text.')),
-    type: optional(text('Type.')),
-    importImages: optional(bool('Import images.')),
+    type: optional(text('That of the simulator, whatever is given.')),
+    importImages: optional(bool('Take over what lies there; not supported.')),
   },
   output: {
     inventory: inventory(backupStorage),

@@ -8,11 +8,11 @@ export const userTag = defineResource({
     resourceUuid: text('The resource.', { max: 32 }),
     resourceType: text('Kind of resource, VmInstanceVO.'),
     tag: text('The tag.'),
-    type: text('Type.'),
+    type: text('User or System.'),
     createDate: timestamp('When it was created.'),
     lastOpDate: timestamp('When it was last changed.'),
-    tagPatternUuid: optional(text('Tag pattern uuid.', { max: 32 })),
-    tagPattern: optional(text('Tag pattern.')),
+    tagPatternUuid: optional(text('The pattern it was made from; absent.', { max: 32 })),
+    tagPattern: optional(text('The pattern it was made from; absent.')),
   },
   relations: {
     tagPattern: { to: 'TagPatternInventory', column: 'tagPatternUuid', otherColumn: 'uuid' },
@@ -28,10 +28,10 @@ export const systemTag = defineResource({
     resourceUuid: text('The resource.', { max: 32 }),
     resourceType: text('Kind of resource, VmInstanceVO.'),
     tag: text('The tag.'),
-    type: text('Type.'),
+    type: text('User or System.'),
     createDate: timestamp('When it was created.'),
     lastOpDate: timestamp('When it was last changed.'),
-    inherent: bool('Inherent.'),
+    inherent: bool('Made with the resource and not removable.'),
   },
 })
 export type SystemTag = Row<typeof systemTag>

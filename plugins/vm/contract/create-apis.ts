@@ -28,21 +28,18 @@ export const createVmInstance = defineApi({
     instanceOfferingUuid: optional(ref('InstanceOfferingVO', 'CPU and memory, as an offering.')),
     cpuNum: optional(int('Virtual CPUs.')),
     memorySize: optional(long('Memory in bytes.')),
-    reservedMemorySize: optional(long('Reserved memory size.', [0, Number.MAX_SAFE_INTEGER])),
+    reservedMemorySize: optional(
+      long('Bytes of memory that are always backed; kept, not enforced.', [0, Number.MAX_SAFE_INTEGER]),
+    ),
     imageUuid: optional(ref('ImageVO', 'The image.', { notEmpty: true })),
     l3NetworkUuids: optional(refs('L3NetworkVO', 'L3 networks, one NIC each.')),
     vmNicParams: unsupported(
       text('NICs with addresses of their own, as JSON; use l3NetworkUuids and staticIp tags.'),
     ),
-    type: optional(choice('Type.', ['UserVm', 'ApplianceVm'])),
+    type: optional(choice('UserVm.', ['UserVm', 'ApplianceVm'])),
     rootDiskOfferingUuid: optional(ref('DiskOfferingVO', 'Size of the root disk, as an offering.')),
     rootDiskSize: optional(long('Size of the root disk in bytes; at least that of the image.')),
-    dataDiskSizes: optional(
-      list(
-        'Sizes in bytes of data disks to create along.',
-        long('Sizes in bytes of data disks to create along.'),
-      ),
-    ),
+    dataDiskSizes: optional(list('Sizes in bytes of data disks to create along.', long('One of them.'))),
     dataDiskOfferingUuids: optional(refs('DiskOfferingVO', 'Offerings of data disks to create along.')),
     zoneUuid: optional(ref('ZoneVO', 'The zone.')),
     clusterUuid: optional(ref('ClusterVO', 'The cluster.')),
@@ -58,19 +55,12 @@ export const createVmInstance = defineApi({
       ]),
       'InstantStart',
     ),
-    rootVolumeSystemTags: unsupported(
-      list('System tags of the root volume.', text('System tags of the root volume.')),
-    ),
-    dataVolumeSystemTags: unsupported(
-      list('System tags of every data volume.', text('System tags of every data volume.')),
-    ),
+    rootVolumeSystemTags: unsupported(list('System tags of the root volume.', text('One of them.'))),
+    dataVolumeSystemTags: unsupported(list('System tags of every data volume.', text('One of them.'))),
     dataVolumeSystemTagsOnIndex: unsupported(
       map(
         'System tags of data volumes by their order.',
-        list(
-          'System tags of data volumes by their order.',
-          text('System tags of data volumes by their order.'),
-        ),
+        list('System tags of data volumes by their order.', text('One of them.')),
       ),
     ),
     sshKeyPairUuids: unsupported(
@@ -126,7 +116,9 @@ export const updateVmInstance = defineApi({
     ),
     cpuNum: optional(int('Virtual CPUs.', [1, 1024])),
     memorySize: optional(long('Memory in bytes.', [1, Number.MAX_SAFE_INTEGER])),
-    reservedMemorySize: optional(long('Reserved memory size.', [0, Number.MAX_SAFE_INTEGER])),
+    reservedMemorySize: optional(
+      long('Bytes of memory that are always backed; kept, not enforced.', [0, Number.MAX_SAFE_INTEGER]),
+    ),
     guestOsType: optional(text('Operating system, for people.', { max: 255 })),
   },
   output: {

@@ -9,9 +9,9 @@ export const attachL3NetworkToVm = defineApi({
   input: {
     vmInstanceUuid: ref('VmInstanceVO', 'The VM.'),
     l3NetworkUuid: ref('L3NetworkVO', 'The L3 network.'),
-    staticIp: optional(text('Static ip.')),
-    driverType: optional(text('Driver type.')),
-    customMac: optional(text('Custom mac.')),
+    staticIp: optional(text('Address it shall have.')),
+    driverType: optional(text('Device the guest sees, virtio.')),
+    customMac: optional(text('MAC address it shall have.')),
     vmNicParams: unsupported(
       text('NICs with addresses of their own, as JSON; use l3NetworkUuids and staticIp tags.'),
     ),
@@ -28,7 +28,7 @@ export const detachL3NetworkFromVm = defineApi({
   path: '/vm-instances/nics/{vmNicUuid}',
   summary: 'Take a NIC from a VM.',
   input: {
-    vmNicUuid: ref('VmNicVO', 'Vm nic uuid.'),
+    vmNicUuid: ref('VmNicVO', 'The NIC.'),
   },
   output: {
     inventory: inventory(vmInstance),

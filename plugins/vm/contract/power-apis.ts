@@ -25,7 +25,7 @@ export const stopVmInstance = defineApi({
   summary: 'Stop a VM by ACPI; cut the power when it does not react or the type is cold.',
   input: {
     uuid: ref('VmInstanceVO', 'Uuid of the vm.'),
-    type: withDefault(choice('Type.', ['grace', 'cold']), 'grace'),
+    type: withDefault(choice('grace asks the guest first, cold cuts the power.', ['grace', 'cold']), 'grace'),
     stopHA: optional(
       choice('Also switch high availability off; a stopped VM stays stopped anyway.', ['true']),
     ),

@@ -76,6 +76,6 @@ export const getVolumeFormat = defineApi({
   summary: 'Formats of volumes and who reads them.',
   input: {},
   output: {
-    formats: optional(list('Formats.', anything('Formats.'))),
+    formats: optional(list('Formats with the hypervisors that read them.', anything('One of them.'))),
   },
 })

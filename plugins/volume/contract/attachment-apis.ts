@@ -24,7 +24,7 @@ export const detachDataVolumeFromVm = defineApi({
   summary: 'Take a data volume from its VM.',
   input: {
     uuid: ref('VolumeVO', 'Uuid of the volume.'),
-    vmUuid: optional(ref('VmInstanceVO', 'Vm uuid.')),
+    vmUuid: optional(ref('VmInstanceVO', 'The VM it is attached to.')),
   },
   output: {
     inventory: inventory(volume),

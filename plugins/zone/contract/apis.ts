@@ -9,7 +9,7 @@ export const createZone = defineApi({
   input: {
     name: text('Name people see.', { max: 255, pattern: /^(?! )[\u4e00-\u9fa5a-zA-Z0-9\-_.():+" ]*(?<! )$/ }),
     description: optional(text('Free text.')),
-    isDefault: optional(bool('Is default.')),
+    isDefault: optional(bool('Whether it is taken where no zone is named.')),
   },
   output: {
     inventory: inventory(zone),
@@ -28,7 +28,7 @@ export const updateZone = defineApi({
     ),
     description: optional(text('Free text.')),
     uuid: ref('ZoneVO', 'Uuid of the zone.'),
-    isDefault: optional(bool('Is default.')),
+    isDefault: optional(bool('Whether it is taken where no zone is named.')),
   },
   output: {
     inventory: inventory(zone),
