@@ -1,5 +1,5 @@
 import { find, get } from '#db'
-import { CloudError } from '#kernel'
+import { CloudError, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { findHosts } from '#plugins/host/contract/messages.ts'
 import { maxDataVolumes } from '#plugins/vm/contract/configs.ts'
@@ -16,7 +16,7 @@ import { volumeErrors } from './contract/errors.ts'
 import type { VolumeTarget } from './contract/messages.ts'
 import { type Volume, volume } from './contract/resources.ts'
 import { volumeStatus } from './contract/states.ts'
-import { nextDeviceId, requireData } from './handlers.ts'
+import { nextDeviceId, requireData, volumeKey } from './handlers.ts'
 import { getVolume } from './store.ts'
 import { attachWorkflow, detachWorkflow } from './workflows.ts'
 
@@ -29,28 +29,33 @@ export function handleAttachments(ctx: PluginContext): void {
   ctx.handle(
     attachDataVolumeToVm,
     async ({ volumeUuid, vmInstanceUuid: vmUuid }) => {
-      const v = await getVolume(db, volumeUuid)
-      const vm = await get(db, vmInstance, vmUuid)
-      await requireAttachable(ctx, v, vm)
-      const target = v.status === volumeStatus.notInstantiated ? targetOn(vm, volumeUuid) : undefined
-      await ctx.workflows.run(attach, {
-        volumeUuid,
-        vmUuid,
-        deviceId: await nextDeviceId(ctx, vmUuid),
-        target,
-      })
+      await ctx.queues.run(vmKey(vmUuid), attachDataVolumeToVm.name, () => attachOne(volumeUuid, vmUuid))
       return view(volumeUuid)
     },
-    { key: (input) => vmKey(input.vmInstanceUuid) },
+    // The volume's queue first, then the VM's: everywhere in this order, so that neither waits for the other.
+    { key: (input) => volumeKey(input.volumeUuid) },
   )
-  ctx.handle(detachDataVolumeFromVm, async ({ uuid }) => {
-    const { vmInstanceUuid: vmUuid } = await getVolume(db, uuid)
-    if (vmUuid !== undefined)
+  ctx.handle(
+    detachDataVolumeFromVm,
+    async ({ uuid, vmUuid: named }) => {
+      const v = await getVolume(db, uuid)
+      requireData(v)
+      const vmUuid = v.vmInstanceUuid
+      if (vmUuid === undefined)
+        throw new CloudError(
+          volumeErrors.wrongState,
+          `the volume ${v.name}[uuid:${uuid}] is attached to no VM`,
+        )
+      if (named !== undefined && named !== vmUuid) throw await otherVm(ctx, v, vmUuid)
       await ctx.queues.run(vmKey(vmUuid), detachDataVolumeFromVm.name, () => detachOne(uuid, vmUuid))
-    return view(uuid)
-  })
+      return view(uuid)
+    },
+    { key: (input) => volumeKey(input.uuid) },
+  )
   ctx.handle(getDataVolumeAttachableVm, async ({ volumeUuid }) => {
     const v = await getVolume(db, volumeUuid)
+    if (v.type !== 'Data' || v.vmInstanceUuid !== undefined || v.status === volumeStatus.deleted)
+      return { inventories: [] }
     const vms = (await find(db, vmInstance, {})).filter(vmCan.attachVolume)
     const inventories = []
     for (const vm of vms)
@@ -59,14 +64,29 @@ export function handleAttachments(ctx: PluginContext): void {
     return { inventories }
   })
 
+  async function attachOne(volumeUuid: string, vmUuid: string): Promise<void> {
+    const v = await getVolume(db, volumeUuid)
+    const vm = await get(db, vmInstance, vmUuid)
+    await requireAttachable(ctx, v, vm)
+    const target = v.status === volumeStatus.notInstantiated ? targetOn(vm, volumeUuid) : undefined
+    const deviceId = await nextDeviceId(ctx, vmUuid)
+    await ctx.workflows.run(attach, { volumeUuid, vmUuid, deviceId, target })
+  }
+
   async function detachOne(uuid: string, vmUuid: string): Promise<void> {
     const v = await getVolume(db, uuid)
+    // The VM was removed while this waited for it.
     if (v.vmInstanceUuid !== vmUuid) return
-    requireData(v)
     const vm = await get(db, vmInstance, vmUuid)
     if (!vmCan.detachVolume(vm)) throw wrongState(vm, 'have a volume detached', vmCan.detachVolume.states)
     await ctx.workflows.run(detach, { volume: v, vmUuid })
   }
+}
+
+async function otherVm(ctx: PluginContext, v: Volume, vmUuid: string): Promise<CloudError> {
+  const { name } = await get(ctx.db, vmInstance, vmUuid)
+  const details = `field[vmUuid]: the volume ${v.name}[uuid:${v.uuid}] is attached to the VM ${name}[uuid:${vmUuid}]`
+  return new CloudError(sysErrors.invalidArgument, details, { opaque: { field: 'vmUuid' } })
 }
 
 async function requireAttachable(ctx: PluginContext, v: Volume, vm: VmInstance): Promise<void> {

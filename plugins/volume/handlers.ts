@@ -17,7 +17,9 @@ import { deletedBefore } from './files.ts'
 import { getVolume, patchVolume } from './store.ts'
 import { createWorkflow, expungeWorkflow } from './workflows.ts'
 
-const key = (input: { uuid: string }) => `volume:${input.uuid}`
+/** The queue all work on one volume runs in. */
+export const volumeKey = (uuid: string): string => `volume:${uuid}`
+const key = (input: { uuid: string }) => volumeKey(input.uuid)
 export const localHostTag = 'localStorage::hostUuid::{hostUuid}'
 
 export function handleVolumes(ctx: PluginContext): void {
@@ -157,12 +159,19 @@ async function sizeOf(
   ctx: PluginContext,
   input: { diskSize?: number | undefined; diskOfferingUuid?: string | undefined },
 ): Promise<number> {
-  if (input.diskOfferingUuid !== undefined)
-    return (await get(ctx.db, diskOffering, input.diskOfferingUuid)).diskSize
-  if (input.diskSize !== undefined && input.diskSize > 0) return input.diskSize
-  throw new CloudError(sysErrors.invalidArgument, 'give diskOfferingUuid, or diskSize in bytes', {
-    opaque: { field: 'diskSize' },
-  })
+  if (input.diskOfferingUuid !== undefined) {
+    const { name, state, diskSize } = await get(ctx.db, diskOffering, input.diskOfferingUuid)
+    if (state !== 'Enabled') throw bad('diskOfferingUuid', `the disk offering ${name} is ${state}`)
+    return diskSize
+  }
+  if (input.diskSize === undefined) throw bad('diskSize', 'give diskOfferingUuid, or diskSize in bytes')
+  if (input.diskSize <= 0) throw bad('diskSize', `a disk cannot have ${input.diskSize} bytes`)
+  return input.diskSize
+}
+
+function bad(field: string, reason: string): CloudError {
+  const details = `field[${field}] of CreateDataVolume: ${reason}`
+  return new CloudError(sysErrors.invalidArgument, details, { opaque: { field } })
 }
 
 /** The host where a volume is made at once: the one named by tag, else any connected host of an attached cluster. */
@@ -173,13 +182,11 @@ async function targetOf(
   tags: readonly string[],
 ): Promise<VolumeTarget> {
   const named = tags.flatMap((tag) => matchTag(localHostTag, tag)?.hostUuid ?? [])[0]
-  if (named !== undefined)
-    return {
-      uuid,
-      hostUuid: named,
-      clusterUuid: (await get(ctx.db, host, named)).clusterUuid,
-      primaryStorageUuid,
-    }
+  if (named !== undefined) {
+    const chosen = await findOne(ctx.db, host, { uuid: named })
+    if (chosen === undefined) throw bad('systemTags', `there is no host with the uuid ${named}`)
+    return { uuid, hostUuid: named, clusterUuid: chosen.clusterUuid, primaryStorageUuid }
+  }
   const storage = await ctx.query.view(primaryStorage, primaryStorageUuid)
   for (const clusterUuid of storage.attachedClusterUuids as string[]) {
     const found = await findOne(ctx.db, host, { clusterUuid, status: 'Connected', state: 'Enabled' })
