@@ -15,7 +15,7 @@ export interface Options {
 
 const known = {
   host: { type: 'string', short: 'H', default: 'localhost' },
-  port: { type: 'string', short: 'p', default: '8080' },
+  port: { type: 'string', short: 'p', default: process.env.ZSTACK_API_PORT ?? '8080' },
   table: { type: 'boolean', short: 't', default: false },
   'no-secure': { type: 'boolean', short: 's', default: false },
   help: { type: 'boolean', short: 'h', default: false },

@@ -23,10 +23,14 @@ export function hashPasswords(
   const name = apiName === 'PowerOffHost' ? 'adminPassword' : 'password'
   const isMandatory = MANDATORY.includes(apiName)
   if (!isMandatory && !IF_GIVEN.includes(apiName) && apiName !== 'PowerOffHost') return { ...params }
-  const password = params[name]
-  if (typeof password === 'string' && password !== '') return { ...params, [name]: sha512(password) }
-  if (isMandatory) throw new UsageError(say('missing', apiName, name))
-  return { ...params }
+  if (isMandatory && !isGiven(params[name])) throw new UsageError(say('missing', apiName, name))
+  // The old password proves who changes the new one; it is compared in the same form.
+  const hashed = [name, 'oldPassword'].filter((key) => isGiven(params[key]))
+  return { ...params, ...Object.fromEntries(hashed.map((key) => [key, sha512(String(params[key]))])) }
+}
+
+function isGiven(password: unknown): boolean {
+  return typeof password === 'string' && password !== ''
 }
 
 function sha512(text: string): string {

@@ -22,7 +22,7 @@ const USAGE = `usage: lab VERB [--name LAB]
   image [--out FILE] [--iso]  build the small guest image; prints where it lies`
 
 const OPTIONS = {
-  name: { type: 'string', default: DEFAULT_LAB },
+  name: { type: 'string', default: process.env.ZSTACK_LAB ?? DEFAULT_LAB },
   hosts: { type: 'string' },
   init: { type: 'string' },
   password: { type: 'string' },

@@ -8,6 +8,9 @@ import { createCloud } from '#plugin-host'
 import { allPlugins } from './plugins.ts'
 import { version } from './version.ts'
 
+// A reader that has seen enough, such as head, is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+
 /** Prints every API, inventory and configuration the loaded plugins declare, as JSON. */
 const dataDir = await mkdtemp(join(tmpdir(), 'zstack-contract-'))
 try {

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { openSqlite } from '#db'
 import { createHttpServer } from '#http'
 import { createLogger, describeError, newUuid, Scope } from '#kernel'
-import { createCloud, type NodeInfo, upgradeRoute, webRoute } from '#plugin-host'
+import { type Cloud, createCloud, type NodeInfo, upgradeRoute, webRoute } from '#plugin-host'
+import { proxyPort } from '#plugins/console/contract/configs.ts'
 import { readConfig, type ServerConfig, usage } from './config.ts'
 import { allPlugins } from './plugins.ts'
 import { version } from './version.ts'
@@ -30,13 +31,17 @@ async function serve(config: ServerConfig): Promise<void> {
   const api = scope.add(createHttpServer({ ...common, ...doors }))
   const { port } = await api.listen(config.api)
   log.info({ port, node: node.uuid }, 'the API listens')
+  let uiPort: number | undefined
   if (config.ui !== undefined) {
     const { hooks } = cloud.context
     const pages = { staticRoutes: hooks(webRoute), upgradeRoutes: hooks(upgradeRoute) }
     const ui = scope.add(createHttpServer({ ...common, ...doors, ...pages }))
-    log.info(await ui.listen(config.ui), 'the UI listens')
+    const listening = await ui.listen(config.ui)
+    log.info(listening, 'the UI listens')
+    uiPort = listening.port
   }
   await cloud.start()
+  tellConsolePort(cloud, uiPort)
   log.info({ node: node.uuid, version }, 'the management node is ready')
   const stop = (signal: string) => {
     log.info({ signal }, 'stopping')
@@ -47,6 +52,12 @@ async function serve(config: ServerConfig): Promise<void> {
   }
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
+}
+
+/** Consoles are reached where the UI listens, unless an operator said otherwise. */
+function tellConsolePort({ context }: Cloud, uiPort: number | undefined): void {
+  if (uiPort === undefined || context.config.get(proxyPort) !== proxyPort.defaultValue) return
+  context.config.set(proxyPort.category, proxyPort.name, uiPort)
 }
 
 /** A node keeps its uuid over restarts: what it left unfinished is its own to finish. */

@@ -77,11 +77,13 @@ function refuseDuplicates(migrations: readonly Migration[]): void {
 
 function refuseUnknown(applied: ReadonlyMap<string, string>, migrations: readonly Migration[]): void {
   const known = new Set(migrations.map((m) => m.id))
-  const unknown = [...applied.keys()].filter((id) => !known.has(id))
+  // Numbers only grow: one below the highest we know belongs to a plugin that was taken off the list, not to a newer version.
+  const highest = [...known].sort().at(-1) ?? ''
+  const unknown = [...applied.keys()].filter((id) => !known.has(id) && id > highest)
   if (unknown.length === 0) return
   throw new CloudError(
     sysErrors.internal,
-    `the database was made by a newer version (it has the migrations ${unknown.join(', ')}); start that version with the same plugins, or restore a backup`,
+    `the database was made by a newer version (it has the migrations ${unknown.join(', ')}); start that version, or restore a backup`,
   )
 }
 
