@@ -1,6 +1,6 @@
 import { type ConfigDefinition, parse } from '#contract'
 import { find, insert, update } from '#db'
-import { CloudError, sysErrors } from '#kernel'
+import { CloudError, describeError, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { nearest } from '#query'
 import { updateGlobalConfig } from './contract/apis.ts'
@@ -27,7 +27,7 @@ export async function loadGlobalConfigs(ctx: PluginContext): Promise<void> {
     const { category, name, description, defaultValue } = definition
     const row = stored.get(`${category}.${name}`)
     if (row !== undefined) {
-      await ctx.config.set(category, name, read(definition, row.value))
+      await ctx.config.set(category, name, readStored(ctx, definition, row.value))
       continue
     }
     id += 1
@@ -41,6 +41,19 @@ export async function loadGlobalConfigs(ctx: PluginContext): Promise<void> {
 function read(definition: ConfigDefinition, value: string): unknown {
   const owner = `the global configuration ${definition.category}.${definition.name}`
   return parse({ value: definition.field }, { value }, owner).value
+}
+
+/** A value a later version does not allow any more must not keep the cloud from starting: the default counts instead. */
+function readStored(ctx: PluginContext, definition: ConfigDefinition, value: string): unknown {
+  try {
+    return read(definition, value)
+  } catch (error) {
+    ctx.log.warn(
+      { err: describeError(error) },
+      'a stored global configuration is not valid; its default counts',
+    )
+    return definition.defaultValue
+  }
 }
 
 function requireDefinition(ctx: PluginContext, category: string, name: string): ConfigDefinition {

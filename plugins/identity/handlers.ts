@@ -16,7 +16,7 @@ export const defaultPassword = 'password'
 export function handleSessions(ctx: PluginContext, sessions: Sessions): void {
   const throttle = new LoginThrottle()
 
-  ctx.handle(logInByAccount, async ({ accountName, password }) => {
+  const logIn = async (accountName: string, password: string) => {
     const wait = throttle.waitSeconds(accountName)
     if (wait > 0)
       throw new CloudError(identityErrors.authentication, `too many failed log-ins; try again in ${wait} s`)
@@ -29,7 +29,11 @@ export function handleSessions(ctx: PluginContext, sessions: Sessions): void {
     }
     throttle.succeeded(accountName)
     return { inventory: await sessions.open(found.uuid) }
-  })
+  }
+  // One after the other for each name: guesses at the same time would all be made before the first is counted.
+  ctx.handle(logInByAccount, ({ accountName, password }) =>
+    ctx.queues.run(`login:${accountName}`, logInByAccount.name, () => logIn(accountName, password)),
+  )
 
   ctx.handle(logOut, async ({ sessionUuid }, call) => {
     const uuid = sessionUuid ?? call.sessionUuid

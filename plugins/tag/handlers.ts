@@ -4,7 +4,14 @@ import type { PluginContext } from '#plugin-host'
 import { createSystemTag, createUserTag, deleteTag, updateSystemTag } from './contract/apis.ts'
 import { addTags, checkTags, removeSystemTag, removeTags, systemTagsOf } from './contract/messages.ts'
 import { systemTag, userTag } from './contract/resources.ts'
-import { checkSystemTags, insertSystemTag, insertTags, insertUserTag, removeTagsOf } from './store.ts'
+import {
+  checkSystemTags,
+  insertSystemTag,
+  insertTags,
+  insertUserTag,
+  removeTagsOf,
+  requireSamePattern,
+} from './store.ts'
 
 export function handleTags(ctx: PluginContext): void {
   const { db } = ctx
@@ -27,6 +34,7 @@ export function handleTags(ctx: PluginContext): void {
   ctx.handle(updateSystemTag, async ({ uuid, tag }) => {
     const row = await get(db, systemTag, uuid)
     checkSystemTags(ctx, row.resourceType, [tag])
+    requireSamePattern(ctx, row, tag)
     await db.write((tx) => update(tx, systemTag, { uuid }, { tag, lastOpDate: Date.now() }))
     return { inventory: await ctx.query.view(systemTag, uuid) }
   })

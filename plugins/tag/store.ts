@@ -2,7 +2,7 @@ import { find, insert, remove, type Tx } from '#db'
 import { CloudError, newUuid, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { matchTag, systemTagPattern } from './contract/extensions.ts'
-import { systemTag, userTag } from './contract/resources.ts'
+import { type SystemTag, systemTag, userTag } from './contract/resources.ts'
 
 export interface NewTag {
   readonly uuid: string
@@ -68,4 +68,13 @@ export function checkSystemTags(
     }
     for (const { pattern, tokens } of fits) pattern.validate?.(tokens)
   }
+}
+
+/** Refuses to turn a tag into one of another pattern, which would end one effect and begin another. */
+export function requireSamePattern(ctx: Pick<PluginContext, 'hooks'>, row: SystemTag, tag: string): void {
+  const patterns = ctx.hooks(systemTagPattern).filter((p) => p.resourceType === row.resourceType)
+  const own = patterns.filter((p) => matchTag(p.pattern, row.tag) !== undefined)
+  if (own.length === 0 || own.some((p) => matchTag(p.pattern, tag) !== undefined)) return
+  const details = `field[tag] of UpdateSystemTag must stay a tag like '${own[0]?.pattern}'; create another tag instead`
+  throw new CloudError(sysErrors.invalidArgument, details, { opaque: { field: 'tag' } })
 }

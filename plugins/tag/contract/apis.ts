@@ -9,7 +9,7 @@ export const createUserTag = defineApi({
   input: {
     resourceType: text('Kind of resource, VmInstanceVO.'),
     resourceUuid: text('The resource.'),
-    tag: text('The tag.'),
+    tag: text('The tag.', { notEmpty: true }),
   },
   output: {
     inventory: inventory(userTag),
@@ -24,7 +24,7 @@ export const createSystemTag = defineApi({
   input: {
     resourceType: text('Kind of resource, VmInstanceVO.'),
     resourceUuid: text('The resource.'),
-    tag: text('The tag.'),
+    tag: text('The tag.', { notEmpty: true }),
   },
   output: {
     inventory: inventory(systemTag),
@@ -39,7 +39,7 @@ export const updateSystemTag = defineApi({
   summary: 'Change the value in a system tag.',
   input: {
     uuid: ref('SystemTagVO', 'Uuid of the tag.'),
-    tag: text('The tag.'),
+    tag: text('The tag.', { notEmpty: true }),
   },
   output: {
     inventory: inventory(systemTag),
