@@ -13,13 +13,14 @@ export function handleInstanceOfferings(ctx: PluginContext): void {
   const view = async (uuid: string) => ({ inventory: await ctx.query.view(instanceOffering, uuid) })
 
   ctx.handle(instanceApis.createInstanceOffering, async (input) => {
-    const { name, description, cpuNum, memorySize, allocatorStrategy } = input
+    const { name, description, cpuNum, memorySize, reservedMemorySize, allocatorStrategy } = input
     const row = {
       ...newRow(input),
       name,
       description,
       cpuNum,
       memorySize,
+      reservedMemorySize,
       allocatorStrategy,
       type: input.type ?? 'UserVm',
     }
@@ -27,8 +28,10 @@ export function handleInstanceOfferings(ctx: PluginContext): void {
     await createWithTags(ctx, tagged, input, () => db.write((tx) => insert(tx, instanceOffering, row)))
     return view(row.uuid)
   })
-  ctx.handle(instanceApis.updateInstanceOffering, async ({ uuid, name, description }) => {
-    await db.write((tx) => update(tx, instanceOffering, { uuid }, changed(name, description)))
+  ctx.handle(instanceApis.updateInstanceOffering, async ({ uuid, name, description, allocatorStrategy }) => {
+    const strategy = allocatorStrategy === undefined ? {} : { allocatorStrategy }
+    const patch = { ...changed(name, description), ...strategy }
+    await db.write((tx) => update(tx, instanceOffering, { uuid }, patch))
     return view(uuid)
   })
   ctx.handle(instanceApis.changeInstanceOfferingState, async ({ uuid, stateEvent }) => {

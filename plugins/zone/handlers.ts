@@ -1,4 +1,4 @@
-import { count, type Database, find, insert, remove, update } from '#db'
+import { count, type Database, insert, remove, type Tx, update } from '#db'
 import { newUuid } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { removeTags } from '#plugins/tag/contract/messages.ts'
@@ -21,12 +21,16 @@ export function handleZones(ctx: PluginContext): void {
 
   ctx.handle(
     updateZone,
-    async ({ uuid, name, description }) => {
+    async ({ uuid, name, description, isDefault }) => {
       const patch = {
         ...(name === undefined ? {} : { name }),
         ...(description === undefined ? {} : { description }),
+        ...(isDefault === undefined ? {} : { isDefault }),
       }
-      await db.write((tx) => update(tx, zone, { uuid }, { ...patch, lastOpDate: Date.now() }))
+      await db.write(async (tx) => {
+        if (isDefault === true) await endDefault(tx)
+        await update(tx, zone, { uuid }, { ...patch, lastOpDate: Date.now() })
+      })
       return view(uuid)
     },
     { key },
@@ -54,6 +58,11 @@ export function handleZones(ctx: PluginContext): void {
   )
 }
 
+/** There is at most one default zone. */
+async function endDefault(tx: Tx): Promise<void> {
+  await update(tx, zone, { isDefault: true }, { isDefault: false })
+}
+
 async function addZone(
   db: Database,
   uuid: string,
@@ -64,9 +73,7 @@ async function addZone(
   await db.write(async (tx) => {
     // The first zone is the default one, so that a cloud of one zone needs no choice.
     const isDefault = input.isDefault ?? (await count(tx, zone, {})) === 0
-    if (isDefault)
-      for (const other of await find(tx, zone, { isDefault: true }))
-        await update(tx, zone, { uuid: other.uuid }, { isDefault: false })
+    if (isDefault) await endDefault(tx)
     await insert(tx, zone, {
       uuid,
       name,

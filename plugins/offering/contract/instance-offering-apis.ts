@@ -21,7 +21,7 @@ export const createInstanceOffering = defineApi({
     name: text('Name people see.', { max: 255 }),
     description: optional(text('Free text.')),
     cpuNum: int('Virtual CPUs.', [1, 1024]),
-    memorySize: long('Memory in bytes.', [1, Number.MAX_SAFE_INTEGER]),
+    memorySize: long('Memory in bytes, at least 16 MiB.', [16 * 2 ** 20, Number.MAX_SAFE_INTEGER]),
     reservedMemorySize: optional(
       long('Bytes of memory that are always backed; kept, not enforced.', [0, Number.MAX_SAFE_INTEGER]),
     ),
