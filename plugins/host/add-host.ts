@@ -19,7 +19,7 @@ export function addHostWorkflow(
         extension === undefined ? undefined : ctx.query.registry.byInventory(extension.inventory)
       await ctx.db.write(async (tx) => {
         if ((await findOne(tx, host, { uuid: row.uuid })) !== undefined) return
-        await refuseSecond(await findOne(tx, host, { managementIp: row.managementIp }))
+        refuseSecond(await findOne(tx, host, { managementIp: row.managementIp }))
         await insert(tx, host, row)
         if (resource !== undefined && extension !== undefined)
           await insert(tx, resource, extension.row as never)
@@ -52,7 +52,8 @@ export function addHostWorkflow(
   })
 }
 
-function refuseSecond(other: Host | undefined): void {
+/** Refuses an address that another host has. */
+export function refuseSecond(other: Host | undefined): void {
   if (other === undefined) return
   const details = `the host ${other.name}[uuid:${other.uuid}] has the address ${other.managementIp} already`
   throw new CloudError(sysErrors.invalidArgument, details, { opaque: { field: 'managementIp' } })

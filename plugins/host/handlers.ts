@@ -1,9 +1,9 @@
-import { count, find, get, oneOf, update } from '#db'
+import { count, find, findOne, get, not, oneOf, update } from '#db'
 import { CloudError, describeError, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { clusterHook } from '#plugins/cluster/contract/extensions.ts'
 import { removeTags } from '#plugins/tag/contract/messages.ts'
-import { addHostWorkflow, deleteHostWorkflow } from './add-host.ts'
+import { addHostWorkflow, deleteHostWorkflow, refuseSecond } from './add-host.ts'
 import { recount } from './allocation.ts'
 import type { HostConnections } from './connection.ts'
 import {
@@ -43,6 +43,7 @@ export function handleHosts(ctx: PluginContext, connections: HostConnections): v
   ctx.handle(
     updateHost,
     async ({ uuid, name, description, managementIp }) => {
+      if (managementIp !== undefined) refuseSecond(await findOne(db, host, { managementIp, uuid: not(uuid) }))
       const given = Object.entries({ name, description, managementIp }).filter(
         ([, value]) => value !== undefined,
       )
@@ -57,7 +58,7 @@ export function handleHosts(ctx: PluginContext, connections: HostConnections): v
     changeHostState,
     async ({ uuid, stateEvent }) => {
       if (stateEvent === 'maintain')
-        for (const hook of ctx.hooks(hostHook)) await hook.beforeDelete?.(await get(db, host, uuid))
+        for (const hook of ctx.hooks(hostHook)) await hook.beforeMaintain?.(await get(db, host, uuid))
       const state = hostStateAfter[stateEvent]
       await db.write((tx) => update(tx, host, { uuid }, { state, lastOpDate: Date.now() }))
       return view(uuid)

@@ -141,6 +141,14 @@ export async function recordHost(
   await insert(tx, localStorageHostRef, { ...where, ...row, createDate: now })
 }
 
+/** Counts anew what is not promised, on every host of a storage. */
+export async function recountHosts(tx: Tx, config: Config, primaryStorageUuid: string): Promise<void> {
+  for (const row of await find(tx, localStorageHostRef, { primaryStorageUuid })) {
+    const disk = { totalBytes: row.totalPhysicalCapacity, availableBytes: row.availablePhysicalCapacity }
+    await recordHost(tx, config, { primaryStorageUuid, hostUuid: row.hostUuid }, disk)
+  }
+}
+
 /** Sums over the hosts of a storage. */
 export async function totals(db: Session, primaryStorageUuid: string): Promise<StorageCapacity> {
   const rows = await find(db, localStorageHostRef, { primaryStorageUuid })

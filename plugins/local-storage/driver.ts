@@ -45,6 +45,7 @@ export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
         await remove(tx, localStorageHostRef, where)
       })
     },
+    recount: (tx, uuid) => capacity.recountHosts(tx, config, uuid),
     capacity: (tx, uuid) => capacity.totals(tx, uuid),
     reject: (storage, candidates, spec) => reject(ctx, storage, candidates, spec),
     reserve: (tx, place) => capacity.reserveVolume(tx, books, place),

@@ -1,6 +1,6 @@
 import { listVms, vmStateEvent } from '#agents/kvm-host/contract/host.ts'
 import { find, oneOf } from '#db'
-import { CloudError, describeError } from '#kernel'
+import { CloudError, describeError, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { hostErrors } from '#plugins/host/contract/errors.ts'
@@ -31,14 +31,22 @@ export function observeHosts(ctx: PluginContext): void {
       const vm = await findVm(ctx.db, vmUuid)
       if (vm?.hostUuid === host.uuid) await settleQuietly(ctx, vmUuid, () => settleResting(ctx, vmUuid))
     },
+    beforeMaintain: async (host) => {
+      const reason = await whatRunsOn(ctx, host)
+      if (reason !== undefined) throw new CloudError(hostErrors.unableToMaintain, reason)
+    },
     beforeDelete: async (host) => {
-      const [vm, ...more] = await find(ctx.db, vmInstance, { hostUuid: host.uuid })
-      if (vm === undefined) return
-      const others = more.length === 0 ? '' : ` and ${more.length} more`
-      const details = `the host ${host.name} still runs the VM ${vm.name}[uuid:${vm.uuid}]${others}; move or stop them first`
-      throw new CloudError(hostErrors.unableToMaintain, details)
+      const reason = await whatRunsOn(ctx, host)
+      if (reason !== undefined) throw new CloudError(sysErrors.deleteResource, reason)
     },
   })
+}
+
+async function whatRunsOn(ctx: PluginContext, host: Host): Promise<string | undefined> {
+  const [vm, ...more] = await find(ctx.db, vmInstance, { hostUuid: host.uuid })
+  if (vm === undefined) return undefined
+  const others = more.length === 0 ? '' : ` and ${more.length} more`
+  return `the host ${host.name} still runs the VM ${vm.name}[uuid:${vm.uuid}]${others}; move or stop them first`
 }
 
 /** Compares what should be on a host with what is: states, then network services. Unknown domains are reported, never touched. */

@@ -81,6 +81,8 @@ export interface HostHook {
   connected?(host: Host): Promise<void>
   /** The host does not answer any more. */
   disconnected?(host: Host): Promise<void>
+  /** Throws when something must leave the host before it can be maintained. */
+  beforeMaintain?(host: Host): Promise<void>
   /** Throws when the host must stay; runs before anything is removed. */
   beforeDelete?(host: Host): Promise<void>
   /** Removes what other plugins keep about the host, on the host too while it can be reached. */
