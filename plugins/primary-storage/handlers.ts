@@ -11,10 +11,18 @@ import { zoneHook } from '#plugins/zone/contract/extensions.ts'
 import { attachWorkflow, connectHost, forgetHost } from './attach.ts'
 import * as apis from './contract/apis.ts'
 import { attachPrimaryStorageToCluster, detachPrimaryStorageFromCluster } from './contract/cluster-apis.ts'
+import { storageOverProvisioning } from './contract/configs.ts'
 import { primaryStorageErrors } from './contract/errors.ts'
 import { addPrimaryStorage } from './contract/messages.ts'
 import { primaryStorage, primaryStorageClusterRef } from './contract/resources.ts'
-import { connectedHosts, driverOf, getStorage, storagesOfCluster } from './store.ts'
+import {
+  connectedHosts,
+  driverOf,
+  getStorage,
+  isAttached,
+  refreshCapacity,
+  storagesOfCluster,
+} from './store.ts'
 
 const key = (input: { uuid: string }) => `primaryStorage:${input.uuid}`
 const stateAfter: Readonly<Record<string, string>> = {
@@ -84,6 +92,15 @@ export function handlePrimaryStorage(ctx: PluginContext): void {
 }
 
 function handleCapacityQuery(ctx: PluginContext): void {
+  ctx.config.onChange(storageOverProvisioning, async () => {
+    for (const storage of await find(ctx.db, primaryStorage, {})) {
+      const driver = driverOf(ctx, storage)
+      await ctx.db.write(async (tx) => {
+        await driver.recount(tx, storage.uuid)
+        await refreshCapacity(tx, driver, storage.uuid)
+      })
+    }
+  })
   ctx.handle(apis.getPrimaryStorageCapacity, async ({ zoneUuids, clusterUuids, primaryStorageUuids }) => {
     const refs =
       clusterUuids === undefined
@@ -118,6 +135,10 @@ export function handleAttachments(ctx: PluginContext): void {
         const details = `the primary storage ${storage.name} and the cluster ${target.name} lie in different zones`
         throw new CloudError(primaryStorageErrors.attach, details)
       }
+      if (await isAttached(db, primaryStorageUuid, clusterUuid)) {
+        const details = `the primary storage ${storage.name} is attached to the cluster ${target.name} already`
+        throw new CloudError(primaryStorageErrors.attach, details)
+      }
       await ctx.workflows.run(attach, { primaryStorageUuid, clusterUuid })
       return { inventory: await ctx.query.view(primaryStorage, primaryStorageUuid) }
     },
@@ -126,6 +147,10 @@ export function handleAttachments(ctx: PluginContext): void {
   ctx.handle(
     detachPrimaryStorageFromCluster,
     async ({ primaryStorageUuid, clusterUuid }) => {
+      if (!(await isAttached(db, primaryStorageUuid, clusterUuid))) {
+        const details = `the primary storage ${primaryStorageUuid} is not attached to the cluster ${clusterUuid}`
+        throw new CloudError(primaryStorageErrors.detach, details)
+      }
       const hosts = await find(db, host, { clusterUuid })
       await refuseWhileUsed(ctx, primaryStorageUuid, clusterUuid)
       for (const h of hosts) await forgetHost(ctx, primaryStorageUuid, h.uuid)

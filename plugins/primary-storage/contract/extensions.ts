@@ -40,6 +40,8 @@ export interface PrimaryStorageDriver {
   connectHost(storage: PrimaryStorage, host: Host): Promise<void>
   /** Forgets a host; its volumes are gone or unreachable by now. */
   forgetHost(storage: PrimaryStorage, hostUuid: string): Promise<void>
+  /** Counts anew what is free, after the ratio of over-provisioning changed. */
+  recount(tx: Tx, storageUuid: string): Promise<void>
   /** Space in all, from what the hosts reported. */
   capacity(tx: Session, storageUuid: string): Promise<StorageCapacity>
   /** Hosts among `candidates` that cannot serve the VM from this storage, and why. */

@@ -33,7 +33,7 @@ export const addSimulatorPrimaryStorage = defineApi({
     availableCapacity: withDefault(long('Bytes not promised to anybody.'), 10000000),
     availablePhysicalCapacity: withDefault(long('Free bytes of the file system.'), 10000000),
     totalPhysicalCapacity: withDefault(long('Bytes of the file system.'), 10000000),
-    url: text('Where it lies.'),
+    url: text('Absolute directory on the hosts.', { pattern: /^\/[\w./-]+$/ }),
     name: text('Name people see.', { max: 255 }),
     description: optional(text('Free text.')),
     type: optional(text('That of the simulator, whatever is given.')),
