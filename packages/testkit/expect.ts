@@ -6,7 +6,7 @@ import type { TestCloud } from './cloud.ts'
 /** Tables that change by themselves or by the mere fact of a call. */
 const volatile = ['JobVO', 'SessionVO', 'ManagementNodeVO', 'WorkflowVO', 'WorkflowStepVO']
 
-/** Every row of the database but those that change by the mere fact of a call; times of change are left out. */
+/** Every row of the database but those that change by the mere fact of a call; times of change and measured free space are left out. */
 export async function databaseContent(cloud: TestCloud): Promise<Record<string, unknown[]>> {
   const { db } = cloud.cloud.context
   const tables = await db.all("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name", [])
@@ -14,7 +14,9 @@ export async function databaseContent(cloud: TestCloud): Promise<Record<string, 
   for (const name of tables.map((table) => String(table.name))) {
     if (volatile.includes(name) || name.startsWith('sqlite_')) continue
     const rows = await db.all(`SELECT * FROM \`${name}\``, [])
-    content[name] = rows.map(({ lastOpDate, ...row }) => JSON.stringify(row)).sort()
+    content[name] = rows
+      .map(({ lastOpDate, availablePhysicalCapacity, ...row }) => JSON.stringify(row))
+      .sort()
   }
   return content
 }
