@@ -41,7 +41,7 @@ async function serve(config: ServerConfig): Promise<void> {
     uiPort = listening.port
   }
   await cloud.start()
-  tellConsolePort(cloud, uiPort)
+  await tellConsolePort(cloud, uiPort)
   log.info({ node: node.uuid, version }, 'the management node is ready')
   const stop = (signal: string) => {
     log.info({ signal }, 'stopping')
@@ -55,9 +55,9 @@ async function serve(config: ServerConfig): Promise<void> {
 }
 
 /** Consoles are reached where the UI listens, unless an operator said otherwise. */
-function tellConsolePort({ context }: Cloud, uiPort: number | undefined): void {
+async function tellConsolePort({ context }: Cloud, uiPort: number | undefined): Promise<void> {
   if (uiPort === undefined || context.config.get(proxyPort) !== proxyPort.defaultValue) return
-  context.config.set(proxyPort.category, proxyPort.name, uiPort)
+  await context.config.set(proxyPort.category, proxyPort.name, uiPort)
 }
 
 /** A node keeps its uuid over restarts: what it left unfinished is its own to finish. */

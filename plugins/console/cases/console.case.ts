@@ -89,9 +89,9 @@ test('wrong, used and expired tokens and those of an ended session get a bare 40
   assert.deepEqual(await refusal(cloud.connect(used)), forbidden)
   socket.close()
 
-  cloud.cloud.context.config.set('console', 'vnc.token.timeout', 0)
+  await cloud.cloud.context.config.set('console', 'vnc.token.timeout', 0)
   assert.deepEqual(await refusal(cloud.connect(await cloud.token())), forbidden)
-  cloud.cloud.context.config.set('console', 'vnc.token.timeout', 60)
+  await cloud.cloud.context.config.set('console', 'vnc.token.timeout', 60)
 
   const orphan = await cloud.token()
   cloud.endSession('session')
@@ -139,7 +139,7 @@ test('when the screen ends the browser is told, when the browser goes the tunnel
 
 test('an idle console is closed, a used one is not', async (t) => {
   const cloud = await start(t)
-  cloud.cloud.context.config.set('console', 'proxy.idleTimeout', 1)
+  await cloud.cloud.context.config.set('console', 'proxy.idleTimeout', 1)
   const used = await open(cloud)
   const until = performance.now() + 1_500
   const use = () => used.screen.write('x') && performance.now() > until

@@ -147,7 +147,7 @@ describe('adding an image', () => {
 
   it('refuses an image larger than what is allowed', async () => {
     const { uuid } = await env.addStorage()
-    env.cloud.context.config.set('image', 'download.maxBytes', 2 ** 19)
+    await env.cloud.context.config.set('image', 'download.maxBytes', 2 ** 19)
     await assert.rejects(add({ backupStorageUuids: [uuid] }), { code: 'BS.1000' })
     await assertNothingLeft()
   })
@@ -168,7 +168,7 @@ describe('adding an image', () => {
 
   it('takes files from allowed directories only', async () => {
     const { uuid } = await env.addStorage()
-    env.cloud.context.config.set('image', 'download.filePrefixes', '/srv/images;/mnt/images')
+    await env.cloud.context.config.set('image', 'download.filePrefixes', '/srv/images;/mnt/images')
     const image = await add({ backupStorageUuids: [uuid], url: 'file:///mnt/images/linux.qcow2' })
     assert.equal(image.status, 'Ready')
     await assert.rejects(add({ backupStorageUuids: [uuid], url: 'file:///etc/shadow' }), { code: 'SYS.1007' })

@@ -108,7 +108,7 @@ describe('deleting images', () => {
   })
 
   it('is gone at once under the policy Direct', async () => {
-    env.cloud.context.config.set('image', 'deletionPolicy', 'Direct')
+    await env.cloud.context.config.set('image', 'deletionPolicy', 'Direct')
     const storage = await env.addStorage()
     const { uuid } = await add(storage.uuid)
     await env.call(deleteImage, { uuid })
@@ -165,11 +165,11 @@ describe('the search for deleted images', () => {
     await env.call(deleteImage, { uuid: (await add(storage.uuid)).uuid })
     await search()
     assert.deepEqual([await statuses(), filesOn(storage.uuid)], [['Deleted'], 1])
-    context.config.set('image', 'expungePeriod', 0)
-    context.config.set('image', 'deletionPolicy', 'Never')
+    await context.config.set('image', 'expungePeriod', 0)
+    await context.config.set('image', 'deletionPolicy', 'Never')
     await search()
     assert.deepEqual([await statuses(), filesOn(storage.uuid)], [['Deleted'], 1])
-    context.config.set('image', 'deletionPolicy', 'Delay')
+    await context.config.set('image', 'deletionPolicy', 'Delay')
     await search()
     assert.deepEqual([await statuses(), filesOn(storage.uuid)], [[], 0])
   })

@@ -47,7 +47,7 @@ it('an image goes through the real agent: fetched, checked, refused when it is n
     await mkdir(source)
     await run('qemu-img', ['create', '-q', '-f', 'qcow2', join(source, 'good.qcow2'), '64M'])
     await run('qemu-img', ['create', '-q', '-f', 'raw', join(source, 'raw.img'), '1M'])
-    env.cloud.context.config.set('image', 'download.filePrefixes', source)
+    await env.cloud.context.config.set('image', 'download.filePrefixes', source)
     const storage = { ...storageRow(newUuid(), 'real'), url: root, type: 'RealBackupStorage' }
     const { uuid, availableCapacity } = await env.cloud.context.bus.call(addBackupStorage, { storage })
     assert.ok(availableCapacity > 0)

@@ -123,7 +123,7 @@ describe('SFTP backup storage', () => {
     await env.call(reconnectSftpBackupStorage, { uuid })
     const { password, hostKey } = deployed.at(-1) ?? {}
     assert.deepEqual([password, hostKey], [access.password, 'SHA256:key'])
-    env.cloud.context.config.set('backupStorage', 'connection.autoReconnectOnError', false)
+    await env.cloud.context.config.set('backupStorage', 'connection.autoReconnectOnError', false)
     await env.call(updateSftpBackupStorage, { uuid, password: 'wrong', name: 'renamed' })
     await assert.rejects(env.call(reconnectSftpBackupStorage, { uuid }), (error: CloudError) => {
       assert.equal(error.code, 'BS.SFTP.1000')
