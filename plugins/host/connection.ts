@@ -35,14 +35,7 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
     misses.delete(uuid)
     prepared.delete(uuid)
   }
-  const markStatus = async (uuid: string, status: string) => {
-    const changed = await ctx.db.write((tx) => update(tx, host, { uuid }, { status, lastOpDate: Date.now() }))
-    if (changed > 0) ctx.log.info({ hostUuid: uuid, status }, 'host status')
-  }
-  const markDown = async (row: Host) => {
-    await markStatus(row.uuid, hostStatus.disconnected)
-    for (const hook of ctx.hooks(hostHook)) await hook.disconnected?.(row)
-  }
+  const markDown = (row: Host) => tellDown(ctx, row)
   const lookAfter = async (row: Host) => {
     const client = await ctx.driver(hostConnector, row.hypervisorType).client(row.uuid)
     try {
@@ -78,18 +71,22 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
       .follow(row.uuid, (e) => deliver(ctx, row, e), onDown)
     followed.set(row.uuid, stop)
   }
-  const connect = async (hostUuid: string) => {
+  const connectOnce = async (hostUuid: string) => {
     const row = await get(ctx.db, host, hostUuid)
     const connector = ctx.driver(hostConnector, row.hypervisorType)
     const facts = await connector.connect(row, (message) => currentTask()?.progress(undefined, message))
     await recordFacts(ctx, hostUuid, facts)
     const run = runOf(await (await connector.client(hostUuid)).call(hostPing, {}))
     const connected = await get(ctx.db, host, hostUuid)
-    for (const hook of ctx.hooks(hostHook)) await hook.connected?.(connected)
+    // Listening before looking: what happens in between would be heard of by neither.
     await follow(connected)
+    for (const hook of ctx.hooks(hostHook)) await hook.connected?.(connected)
     prepared.set(hostUuid, run)
-    await markStatus(hostUuid, hostStatus.connected)
+    await markStatus(ctx, hostUuid, hostStatus.connected)
   }
+  // A ping may find a host back while an operator reconnects it.
+  const connect = (hostUuid: string) =>
+    ctx.queues.run(`connect:${hostUuid}`, 'connect host', () => connectOnce(hostUuid))
   return {
     connect,
     unfollow,
@@ -112,6 +109,16 @@ export function startConnections(ctx: PluginContext, connections: HostConnection
 }
 
 export const connectionInterval = (ctx: PluginContext) => () => ctx.config.get(pingInterval)
+
+async function markStatus(ctx: PluginContext, uuid: string, status: string): Promise<void> {
+  const changed = await ctx.db.write((tx) => update(tx, host, { uuid }, { status, lastOpDate: Date.now() }))
+  if (changed > 0) ctx.log.info({ hostUuid: uuid, status }, 'host status')
+}
+
+async function tellDown(ctx: PluginContext, row: Host): Promise<void> {
+  await markStatus(ctx, row.uuid, hostStatus.disconnected)
+  for (const hook of ctx.hooks(hostHook)) await hook.disconnected?.(row)
+}
 
 function runOf(ping: { bootId: string; agentStartedAt: number }): string {
   return `${ping.bootId} ${ping.agentStartedAt}`
