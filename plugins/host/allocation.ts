@@ -3,6 +3,7 @@ import { atLeast, type Database, find, findOne, get, insert, oneOf, plus, remove
 import type { Config } from '#plugin-host'
 import { cpuOverProvisioning, memoryOverProvisioning } from './contract/configs.ts'
 import { type Host, host } from './contract/resources.ts'
+import { hostState, hostStatus } from './contract/states.ts'
 
 /** What a VM has reserved on a host: the reason why a repeat is harmless and an undo needs only the VM's uuid. */
 export const hostAllocation = defineResource({
@@ -46,6 +47,9 @@ export async function reserve(
       uuid: oneOf(alike.map((h) => h.uuid)),
       availableCpuCapacity: atLeast(demand.cpuNum),
       availableMemoryCapacity: atLeast(memory + kept),
+      // The host may have been disabled or lost since it was looked at.
+      state: hostState.enabled,
+      status: hostStatus.connected,
     }
     const order = { orderBy: ['availableMemoryCapacity'], descending: true, limit: 1 } as const
     const [best] = await find(tx, host, where, order)
@@ -64,6 +68,16 @@ export async function reserve(
     },
   )
   return chosen
+}
+
+/**
+ * Puts the host into a state in which it takes no VMs, unless one has reserved on it: then that VM's uuid is returned and nothing
+ * is changed. Looking and closing happen in one transaction, so that no VM slips in between.
+ */
+export async function close(tx: Tx, hostUuid: string, state: string): Promise<string | undefined> {
+  const [taker] = await find(tx, hostAllocation, { hostUuid }, { limit: 1 })
+  if (taker === undefined) await update(tx, host, { uuid: hostUuid }, { state, lastOpDate: Date.now() })
+  return taker?.vmUuid
 }
 
 /** The host a VM has reserved on already, leaving out `except`. */

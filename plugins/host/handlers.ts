@@ -1,10 +1,10 @@
 import { count, find, findOne, get, not, oneOf, update } from '#db'
-import { CloudError, describeError, sysErrors } from '#kernel'
+import { CloudError, describeError, type ErrorCode, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { clusterHook } from '#plugins/cluster/contract/extensions.ts'
 import { removeTags } from '#plugins/tag/contract/messages.ts'
 import { addHostWorkflow, deleteHostWorkflow, refuseSecond } from './add-host.ts'
-import { recount } from './allocation.ts'
+import { close, recount } from './allocation.ts'
 import type { HostConnections } from './connection.ts'
 import {
   changeHostState,
@@ -19,8 +19,8 @@ import { cpuOverProvisioning, memoryOverProvisioning } from './contract/configs.
 import { hostErrors } from './contract/errors.ts'
 import { hostConnector, hostHook } from './contract/extensions.ts'
 import { addHost } from './contract/messages.ts'
-import { host } from './contract/resources.ts'
-import { hostStateAfter } from './contract/states.ts'
+import { type Host, host } from './contract/resources.ts'
+import { hostState, hostStateAfter } from './contract/states.ts'
 
 const key = (input: { uuid: string }) => `host:${input.uuid}`
 
@@ -57,8 +57,12 @@ export function handleHosts(ctx: PluginContext, connections: HostConnections): v
   ctx.handle(
     changeHostState,
     async ({ uuid, stateEvent }) => {
-      if (stateEvent === 'maintain')
-        for (const hook of ctx.hooks(hostHook)) await hook.beforeMaintain?.(await get(db, host, uuid))
+      if (stateEvent === 'maintain') {
+        const row = await get(db, host, uuid)
+        for (const hook of ctx.hooks(hostHook)) await hook.beforeMaintain?.(row)
+        await closeHost(ctx, row, hostErrors.unableToMaintain)
+        return view(uuid)
+      }
       const state = hostStateAfter[stateEvent]
       await db.write((tx) => update(tx, host, { uuid }, { state, lastOpDate: Date.now() }))
       return view(uuid)
@@ -85,12 +89,21 @@ export function handleHosts(ctx: PluginContext, connections: HostConnections): v
     async ({ uuid }, call) => {
       const row = await get(db, host, uuid)
       for (const hook of ctx.hooks(hostHook)) await hook.beforeDelete?.(row)
+      await closeHost(ctx, row, sysErrors.deleteResource)
       await call.run(removal, row, () => ({}))
       await ctx.bus.call(removeTags, { resourceUuid: uuid })
       return {}
     },
     { key },
   )
+}
+
+/** From here on the host takes no VMs. Refused while one is on its way to it. */
+async function closeHost(ctx: PluginContext, row: Host, code: ErrorCode): Promise<void> {
+  const vmUuid = await ctx.db.write((tx) => close(tx, row.uuid, hostState.maintenance))
+  if (vmUuid === undefined) return
+  const details = `the VM[uuid:${vmUuid}] is on its way to the host ${row.name}; try again when it has arrived or failed`
+  throw new CloudError(code, details)
 }
 
 export function handleCapacity(ctx: PluginContext): void {

@@ -5,7 +5,7 @@ import { deleteImage } from '#plugins/image/contract/deletion-apis.ts'
 import { deleteL3Network } from '#plugins/l3-network/contract/apis.ts'
 import { createDataVolume } from '#plugins/volume/contract/apis.ts'
 import { attachDataVolumeToVm } from '#plugins/volume/contract/attachment-apis.ts'
-import { audit, inventoryOf, simulatedHost, startCloud } from '#testkit'
+import { audit, inventoryOf, simulatedHost, startCloud, waitFor } from '#testkit'
 import { createVmInstance, queryVmInstance } from '../contract/create-apis.ts'
 import { destroyVmInstance, expungeVmInstance } from '../contract/deletion-apis.ts'
 import { migrateVm } from '../contract/migration-apis.ts'
@@ -86,6 +86,51 @@ test('a network or image deleted while VMs are made of it never leaves a VM with
     cloud.call(deleteImage, { uuid: dc.image }),
   ]
   await Promise.allSettled([...creations, ...deletions])
+  assert.deepEqual(await audit(cloud.cloud.context.db, cloud.world), [])
+})
+
+test('a host with a VM on its way is neither maintained nor deleted', async (t) => {
+  const { cloud, dc } = await startCloud(t, { hosts: 2 })
+  const uuid = String(dc.hosts[0])
+  const hold = simulatedHost(cloud).knobs.hold('cacheImage')
+  const creating = createVm(cloud, dc)
+  await hold.waiting
+  await assert.rejects(cloud.call(changeHostState, { uuid, stateEvent: 'maintain' }), { code: 'HOST.1001' })
+  await assert.rejects(cloud.call(deleteHost, { uuid }), { code: 'SYS.1004' })
+  hold.release()
+  assert.equal((await creating).hostUuid, uuid)
+  assert.equal((await cloud.query(queryHost)).length, 2)
+})
+
+test('a host that dies while a VM is made there leaves nothing of it once it is back', async (t) => {
+  const { cloud, dc } = await startCloud(t)
+  const { knobs } = simulatedHost(cloud)
+  const hold = knobs.hold('startVm')
+  const creating = createVm(cloud, dc, { dataDiskSizes: [GiB], userTags: ['x'] })
+  await hold.waiting
+  knobs.crash()
+  await assert.rejects(creating, /connection refused/)
+  knobs.clear()
+  knobs.start()
+  await cloud.call(reconnectHost, { uuid: String(dc.hosts[0]) })
+  assert.deepEqual(await cloud.query(queryVmInstance), [])
+  assert.deepEqual(await audit(cloud.cloud.context.db, cloud.world), [])
+  assert.ok(await createVm(cloud, dc))
+})
+
+test('a guest that dies while it is being started is Stopped in the end', async (t) => {
+  const { cloud, dc } = await startCloud(t)
+  const { knobs, state } = simulatedHost(cloud)
+  const hold = knobs.hold('startVm', { after: true })
+  const creating = createVm(cloud, dc)
+  await hold.waiting
+  for (const uuid of state.vms.keys()) knobs.crashVm(uuid)
+  hold.release()
+  await creating
+  await waitFor(
+    'the VM to be Stopped',
+    async () => (await cloud.query(queryVmInstance))[0]?.state === 'Stopped',
+  )
   assert.deepEqual(await audit(cloud.cloud.context.db, cloud.world), [])
 })
 

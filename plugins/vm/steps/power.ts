@@ -33,6 +33,8 @@ export const servicesStep = (ctx: PluginContext) =>
       if (nics.length > 0) await ctx.bus.call(applyServices, { hostUuid, nics })
     },
     undo: async ({ vmUuid, hostUuid }) => {
+      // Tried again when the host is back, which has been given the NICs of all VMs it has by then.
+      if ((await findVm(ctx.db, vmUuid)) === undefined) return
       // A host that cannot be asked keeps the VM: it may run there.
       if ((await (await agentOfHost(ctx, hostUuid)).call(calls.vmInfo, { vmUuid })).state !== 'Stopped')
         return
