@@ -17,7 +17,7 @@ interface Done {
 }
 
 // Bounds how long the first caller of a group waits for the last one.
-const MAX_UNITS_PER_COMMIT = 256
+const MAX_UNITS_PER_COMMIT = 1_024
 
 /** The unit the current code runs in; what a unit starts and leaves behind sees that it is over. */
 const currentUnit = new AsyncLocalStorage<{ open: boolean }>()

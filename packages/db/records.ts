@@ -102,11 +102,12 @@ export async function get<S extends Shape>(
   resource: Resource<S>,
   key: string,
 ): Promise<Infer<S>> {
-  const row = await findOne(db, resource, { [resource.primaryKey]: key } as Where<Infer<S>>)
+  const columns = columnsOf(resource)
+  const [row] = await db.rows(columns.selectByKey, [key])
   if (row === undefined) {
     throw new CloudError(sysErrors.resourceNotFound, `${resource.name}[uuid:${key}] does not exist`)
   }
-  return row
+  return fromSql(columns, row) as Infer<S>
 }
 
 /** How many rows match. */
@@ -126,6 +127,7 @@ type Decode = (value: SqlValue) => unknown
 interface Columns {
   /** Quoted, for a SELECT. */
   readonly list: string
+  readonly selectByKey: string
   readonly names: readonly string[]
   /** How each column's stored form is read; undefined when it is the value itself. */
   readonly decode: readonly (Decode | undefined)[]
@@ -183,7 +185,9 @@ function columnsOf(resource: Resource): Columns {
   if (columns === undefined) {
     const names = Object.keys(resource.fields)
     const decode = names.map((name) => decoders[resource.fields[name]?.kind ?? ''])
-    columns = { list: names.map((name) => `\`${name}\``).join(','), names, decode }
+    const list = names.map((name) => `\`${name}\``).join(',')
+    const selectByKey = `SELECT ${list} FROM \`${resource.table}\` WHERE \`${resource.primaryKey}\` = ? LIMIT 1`
+    columns = { list, selectByKey, names, decode }
     columnsOfResource.set(resource, columns)
   }
   return columns

@@ -27,7 +27,13 @@ export const hostMigrations: readonly Migration[] = [
           lastOpDate: 'time',
         },
         primaryKey: ['uuid'],
-        indexes: [['zoneUuid'], ['name'], ['clusterUuid'], ['availableMemoryCapacity']],
+        // Placement takes the few with most memory free of a zone, a cluster or all; without these it would sort every host.
+        indexes: [
+          ['name'],
+          ['zoneUuid', 'availableMemoryCapacity'],
+          ['clusterUuid', 'availableMemoryCapacity'],
+          ['availableMemoryCapacity'],
+        ],
         unique: [['managementIp']],
       },
       {
