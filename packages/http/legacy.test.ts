@@ -128,3 +128,13 @@ test('a bug is an internal error for the client', async () => {
   const { result } = await legacy(cloud, 'org.zstack.thing.APICrashThingMsg')
   assert.equal(result.error.code, 'SYS.1000')
 })
+
+test('members of the wrong type are refused by name, whatever they are made of', async () => {
+  const odd = { length: 3, toString: 'x', valueOf: 1 }
+  for (const name of ['limit', 'start', 'fields']) {
+    const content = { conditions: [], [name]: name === 'fields' ? [odd] : odd, count: odd, timeout: odd }
+    const { result } = await legacy(cloud, 'org.zstack.thing.APIQueryThingMsg', content)
+    assert.equal(result.error.code, 'SYS.1007')
+    assert.equal(result.error.opaque.field, name)
+  }
+})

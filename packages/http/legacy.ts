@@ -125,7 +125,8 @@ function done(deps: LegacyDeps, api: Api, createDate: number, result: JobResult)
 function readCall(api: Api, content: Record<string, unknown>, request: DoorRequest): ApiRequest {
   const session = isObject(content.session) ? content.session.uuid : undefined
   const sessionUuid = typeof session === 'string' && session !== '' ? session : undefined
-  const timeoutMs = Number(content.timeout)
+  const { timeout } = content
+  const timeoutMs = typeof timeout === 'string' || typeof timeout === 'number' ? Number(timeout) : Number.NaN
   const common = {
     api,
     sessionUuid,
@@ -147,11 +148,18 @@ function readQuery(api: Api, content: Record<string, unknown>): QueryRequest {
     conditions: conditions.map((c) => readCondition(api, c)),
     limit: readCount(api, 'limit', content.limit),
     start: readCount(api, 'start', content.start),
-    count: String(content.count) === 'true',
-    replyWithCount: String(content.replyWithCount) === 'true',
-    fields: Array.isArray(fields) && fields.length > 0 ? fields.map(String) : undefined,
+    count: isTrue(content.count),
+    replyWithCount: isTrue(content.replyWithCount),
+    fields: Array.isArray(fields) && fields.length > 0 ? fields.map((f) => readName(api, f)) : undefined,
     ...(typeof sortBy === 'string' ? { sortBy, sortDirection: direction ?? 'asc' } : {}),
   }
+}
+
+const isTrue = (value: unknown) => value === true || value === 'true'
+
+function readName(api: Api, raw: unknown): string {
+  if (typeof raw === 'string') return raw
+  throw bad(api, 'fields', 'must hold names')
 }
 
 function readCondition(api: Api, raw: unknown): QueryCondition {
@@ -168,8 +176,8 @@ function readCondition(api: Api, raw: unknown): QueryCondition {
 
 function readCount(api: Api, name: string, raw: unknown): number | undefined {
   if (raw === undefined || raw === null || raw === '') return undefined
-  const value = Number(raw)
-  if (typeof raw !== 'boolean' && Number.isSafeInteger(value) && value >= 0) return value
+  const value = typeof raw === 'string' || typeof raw === 'number' ? Number(raw) : Number.NaN
+  if (Number.isSafeInteger(value) && value >= 0) return value
   throw bad(api, name, 'must be a whole number of 0 or more')
 }
 

@@ -45,7 +45,7 @@ function checkTypes(api: Api, params: Readonly<Record<string, unknown>>): void {
     if (value === undefined || value === null) continue
     if ((field.kind === 'int' || field.kind === 'long') && !isWhole(value))
       throw new HttpFailure(400, `'${name}' of ${api.name} must be a whole number`)
-    if (field.kind === 'boolean' && !['true', 'false'].includes(String(value)))
+    if (field.kind === 'boolean' && ![true, false, 'true', 'false'].includes(value as string | boolean))
       throw new HttpFailure(400, `'${name}' of ${api.name} must be true or false`)
   }
 }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineApi, defineQuery, defineResource, text } from '#contract'
+import { bodyParameters } from './parameters.ts'
+import { HttpFailure } from './reply.ts'
 import { createRouter } from './router.ts'
+import { echoThing } from './testing/thing-contract.ts'
 import { formatTime } from './time.ts'
 
 test('times are what the clients of the original parse', () => {
@@ -54,5 +57,13 @@ test('every query can be asked by key, unless the path is taken', () => {
   assert.deepEqual(
     taken.map((m) => m.api.name),
     ['GetA'],
+  )
+})
+
+test('a boolean that is an object without a text form is refused, not a failure of the server', () => {
+  const body = { params: { loud: { toString: 'x' } } }
+  assert.throws(
+    () => bodyParameters({ ...echoThing, parameterName: 'params' }, body),
+    (error) => error instanceof HttpFailure && error.status === 400 && /loud/.test(error.message),
   )
 })
