@@ -89,6 +89,10 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
     await follow(connected)
     prepared.set(hostUuid, run)
     await markStatus(hostUuid, hostStatus.connected)
+    // What could not be taken back while the host was away can be now. Whoever connects need not wait for it.
+    ctx.workflows.retryStuck().catch((error) => {
+      ctx.log.error({ hostUuid, err: describeError(error) }, 'what failed work left could not be taken back')
+    })
   }
   return {
     connect,
