@@ -87,3 +87,10 @@ export async function usedCapacity(client: Client): Promise<Record<string, unkno
     storages: storages.inventories.map((s) => [s.name, s.availableCapacity]),
   }
 }
+
+/** The part of an inventory that VMs take: without what hosts keep for later ones. */
+export function vmsIn(inventory: Inventory): Inventory {
+  const kept = /\/imagecache\//
+  const entries = Object.entries(inventory)
+  return Object.fromEntries(entries.map(([host, lines]) => [host, lines.filter((line) => !kept.test(line))]))
+}

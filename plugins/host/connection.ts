@@ -83,9 +83,10 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
     for (const hook of ctx.hooks(hostHook)) await hook.connected?.(connected)
     prepared.set(hostUuid, run)
     await markStatus(ctx, hostUuid, hostStatus.connected)
-    // What could not be taken back while the host was away can be now.
-    const stuck = await ctx.workflows.retryStuck()
-    if (stuck.length > 0) ctx.log.warn({ hostUuid, stuck: stuck.length }, 'workflows are still stuck')
+    // What could not be taken back while the host was away can be now. Whoever connects need not wait for it.
+    ctx.workflows.retryStuck().catch((error) => {
+      ctx.log.error({ hostUuid, err: describeError(error) }, 'what failed work left could not be taken back')
+    })
   }
   // A ping may find a host back while an operator reconnects it.
   const connect = (hostUuid: string) =>
