@@ -2,7 +2,6 @@ import { count, find, get, oneOf, update } from '#db'
 import { CloudError, describeError, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { clusterHook } from '#plugins/cluster/contract/extensions.ts'
-import { removeTags } from '#plugins/tag/contract/messages.ts'
 import { addHostWorkflow, deleteHostWorkflow } from './add-host.ts'
 import { recount } from './allocation.ts'
 import type { HostConnections } from './connection.ts'
@@ -84,9 +83,7 @@ export function handleHosts(ctx: PluginContext, connections: HostConnections): v
     async ({ uuid }, call) => {
       const row = await get(db, host, uuid)
       for (const hook of ctx.hooks(hostHook)) await hook.beforeDelete?.(row)
-      await call.run(removal, row, () => ({}))
-      await ctx.bus.call(removeTags, { resourceUuid: uuid })
-      return {}
+      return call.run(removal, row, () => ({}))
     },
     { key },
   )
