@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { toErrorBody } from '#kernel'
+import { CloudError, sysErrors, toErrorBody } from '#kernel'
+import { queryHost, reconnectHost } from '#plugins/host/contract/apis.ts'
 import type { WorkflowMoment, WorkflowObserver } from '#workflow'
 import { audit } from './audit.ts'
 import type { TestCloud } from './cloud.ts'
@@ -98,12 +99,25 @@ async function failAt(
     )
     if (agentsAway === true) await bringAgentsBack(cloud)
     await assertSound(cloud)
-    const { workflow } = reference.moments[at] as WorkflowMoment
-    if (cloud.cloud.context.workflows.registered.get(workflow)?.afterCrash === 'rollback') {
+    const outcome = outcomeOf(cloud, scenario, reference, at)
+    if (outcome === 'as before')
       assertSame(reference.before, await linesOf(cloud, scenario), 'what was before and what is left')
-    }
+    if (outcome === 'finished') await assertFinished(cloud, scenario, reference)
     await repeat(cloud, scenario, arrangement, reference)
   })
+}
+
+/** What must have become of a workflow that failed at a moment. One that only goes forward must be sound; a repeat ends it. */
+export function outcomeOf(
+  { cloud }: TestCloud,
+  { pointOfNoReturn }: WorkflowScenario,
+  { moments }: Reference,
+  at: number,
+): 'as before' | 'finished' | 'sound' {
+  const workflow = moments[at]?.workflow ?? ''
+  if (cloud.context.workflows.registered.get(workflow)?.afterCrash !== 'rollback') return 'sound'
+  const effect = moments.findIndex(({ step, phase }) => step === pointOfNoReturn && phase === 'ran')
+  return effect >= 0 && at >= effect ? 'finished' : 'as before'
 }
 
 /** A repeat may be refused when there is nothing left to do; what counts is that all is done. */
@@ -126,13 +140,15 @@ async function repeat(
 }
 
 function takeAgentsAway({ world }: TestCloud): void {
-  for (const { knobs } of world.hosts.values()) knobs.failAlways('*', 'the agent is away')
-  for (const { knobs } of world.backupStorages.values()) knobs.failAlways('*', 'the agent is away')
+  const silence = new CloudError(sysErrors.ioError, 'the agent is away')
+  for (const { knobs } of [...world.hosts.values(), ...world.backupStorages.values()])
+    knobs.failAlways('*', silence)
 }
 
-async function bringAgentsBack({ world, cloud }: TestCloud): Promise<void> {
+async function bringAgentsBack({ world, cloud, ...call }: TestCloud): Promise<void> {
   for (const { knobs } of world.hosts.values()) knobs.clear()
   for (const { knobs } of world.backupStorages.values()) knobs.clear()
+  for (const { uuid } of await call.query(queryHost)) await call.call(reconnectHost, { uuid: String(uuid) })
   const stuck = await cloud.context.workflows.retryStuck()
   assert.deepEqual(
     stuck.map(({ name }) => name),
