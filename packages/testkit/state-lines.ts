@@ -60,16 +60,19 @@ function worldLines(world: SimulatedWorld): string[] {
       const { cpuNum, memoryBytes } = spec
       tell(`domain ${uuid}`, { ...now, cpuNum, memoryBytes })
     }
-    for (const [bridge, device] of state.bridges) tell(`bridge ${bridge}`, device)
     for (const [uuid, { config, leases }] of state.networks) {
       tell(`network ${uuid}`, config)
       for (const [mac, lease] of leases) tell(`lease ${mac}`, lease)
     }
-    for (const [uuid, vm] of state.incoming) tell(`incoming ${uuid}`, vm)
-    for (const [path, vm] of state.diskUsers) tell(`open disk ${path}`, vm)
-    for (const [tap, vm] of state.tapUsers) tell(`tap ${tap}`, vm)
+    for (const what of ['bridges', 'incoming', 'diskUsers', 'tapUsers'] as const)
+      for (const [name, value] of state[what]) tell(`${what} ${name}`, value)
     tell('memory', state.usedMemoryBytes)
   }
+  return [...lines, ...backupStorageLines(world)]
+}
+
+function backupStorageLines(world: SimulatedWorld): string[] {
+  const lines: string[] = []
   for (const { address, state } of world.backupStorages.values()) {
     for (const root of state.files.roots) {
       lines.push(`backup storage ${address} root ${root}`)

@@ -12,6 +12,8 @@ import { anonymous, differences, stateLines } from './state-lines.ts'
 export interface Reference {
   /** Moments of steps that ran, in order; not those of undos. */
   readonly moments: readonly WorkflowMoment[]
+  /** How many undos a failure after its last step causes. */
+  readonly undos: number
   readonly before: readonly string[]
   readonly after: readonly string[]
 }
@@ -29,9 +31,19 @@ export async function referenceOf(scenario: WorkflowScenario, arrangement: Arran
       await assertSound(cloud)
       const names = [...new Set(moments.map(({ workflow }) => workflow))].sort()
       assert.deepEqual(names, [...scenario.workflows].sort(), 'the workflows the scenario runs')
-      return { moments, before, after: await linesOf(cloud, scenario) }
+      const undos = undosOf(cloud, moments)
+      return { moments, undos, before, after: await linesOf(cloud, scenario) }
     },
   )
+}
+
+/** Those of the workflow that ran last: what it started before has ended, and is undone by its own steps. */
+function undosOf({ cloud }: TestCloud, moments: readonly WorkflowMoment[]): number {
+  const name = moments.at(-1)?.workflow ?? ''
+  const steps = cloud.context.workflows.registered.get(name)?.steps ?? []
+  const canUndo = new Set(steps.filter(({ undo }) => typeof undo === 'function').map((step) => step.name))
+  const ran = moments.filter(({ workflow, phase }) => workflow === name && phase === 'ran')
+  return ran.filter(({ step }) => canUndo.has(step)).length
 }
 
 /**
@@ -121,7 +133,7 @@ export function outcomeOf(
 }
 
 /** A repeat may be refused when there is nothing left to do; what counts is that all is done. */
-async function repeat(
+export async function repeat(
   cloud: TestCloud,
   scenario: WorkflowScenario,
   { place }: Arrangement,
