@@ -89,6 +89,10 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
     await follow(connected)
     prepared.set(hostUuid, run)
     await markStatus(hostUuid, hostStatus.connected)
+    // Undos that failed because the host was away need not wait for their turn.
+    void ctx.workflows.retryStuck().catch((error) => {
+      ctx.log.error({ hostUuid, err: describeError(error) }, 'stuck workflows could not be tried again')
+    })
   }
   return {
     connect,
