@@ -1,4 +1,4 @@
-import { findOne, insert, remove } from '#db'
+import { findOne, insert, remove, update } from '#db'
 import { CloudError, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { removeTags } from '#plugins/tag/contract/messages.ts'
@@ -70,7 +70,10 @@ export function deleteHostWorkflow(ctx: PluginContext, connections: HostConnecti
       for (const hook of ctx.hooks(hostHook)) await hook.deleting?.(row)
     },
     // What plugins had prepared is gone: no VM may come here until it was connected anew.
-    undo: ({ uuid }) => connections.markStatus(uuid, hostStatus.disconnected),
+    undo: async ({ uuid }) => {
+      const away = { status: hostStatus.disconnected, lastOpDate: Date.now() }
+      await ctx.db.write((tx) => update(tx, host, { uuid }, away))
+    },
   })
   const forget = defineStep<Host, void>({
     name: 'forget-agent',

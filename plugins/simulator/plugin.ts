@@ -19,3 +19,16 @@ export function createSimulatorPluginOf(agents: SimulatedAgents): Plugin {
     name: 'simulator',
     needs: ['host', 'local-storage', 'backup-storage', 'tag'],
     setup(ctx) {
+      const hosts = createHostConnector(ctx, agents)
+      const imageServers = createBackupStorageConnector(ctx, agents)
+      ctx.provide(hostConnector, hostType, hosts)
+      ctx.provide(backupStorageConnector, backupStorageType, imageServers)
+      // Simulated hosts have disks like any other: what is simulated is the host, not the way storage is kept.
+      ctx.provide(primaryStorageDriver, primaryStorageType, ctx.driver(primaryStorageDriver, 'LocalStorage'))
+      handleSimulators(ctx)
+      const { client: host } = hosts
+      const { client: backupStorage, imageAddress } = imageServers
+      ctx.onLoad(() => rebuildDisks(ctx, { host, backupStorage, imageAddress }))
+    },
+  })
+}
