@@ -17,6 +17,9 @@ import { createJobs, type Jobs, jobMigration } from './jobs.ts'
 import type { NodeInfo, Plugin, PluginContext } from './plugin.ts'
 import { interruptedErrors } from './recovery.ts'
 
+// A workflow whose undo failed is tried again this often, and whenever a host connects.
+const STUCK_RETRY_SECONDS = 30
+
 /** Who may tell whose session it is: exactly one plugin. */
 export const authenticator = defineDriver<Authenticate>('authenticator')
 
@@ -86,10 +89,18 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     authenticate,
     notReady: () => notReady,
   })
+  const context = contextFor({ name: 'cloud' }, parts)
+  context.every(
+    'retry stuck workflows',
+    () => STUCK_RETRY_SECONDS,
+    async () => {
+      await workflows.retryStuck()
+    },
+  )
   return {
     dispatcher,
     jobs,
-    context: contextFor({ name: 'cloud' }, parts),
+    context,
     start: async () => {
       for (const load of parts.loaders) await load()
       const recovered = await workflows.recover()

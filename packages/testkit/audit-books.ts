@@ -151,18 +151,22 @@ async function auditVms(db: Session): Promise<string[]> {
   for (const vm of await rowsOf(db, 'VmInstanceVO')) {
     const isOn = ['Running', 'Paused', 'Unknown'].includes(String(vm.state))
     if (isOn !== (vm.hostUuid !== null)) found.push(`VM ${vm.uuid} is ${vm.state} and on host ${vm.hostUuid}`)
-    const held = allocations.filter((row) => row.vmUuid === vm.uuid)
-    const right = isOn
-      ? held.length === 1 &&
-        held[0]?.hostUuid === vm.hostUuid &&
-        held[0]?.cpuNum === vm.cpuNum &&
-        held[0]?.memorySize === vm.memorySize
-      : held.length === 0
-    if (!right) found.push(`VM ${vm.uuid} is ${vm.state} on ${vm.hostUuid} and holds ${JSON.stringify(held)}`)
+    const held = allocations.filter((row) => row.vmUuid === vm.uuid).map(demandOf)
+    const due = isOn ? [demandOf(vm)] : []
+    if (held.join() !== due.join())
+      found.push(`VM ${vm.uuid} is ${vm.state}, holds [${held}], is due [${due}]`)
     const networks = nics.filter((nic) => nic.vmInstanceUuid === vm.uuid).map((nic) => nic.l3NetworkUuid)
     if (networks.length > 0 && !networks.includes(vm.defaultL3NetworkUuid ?? null))
       found.push(`VM ${vm.uuid} has no NIC in its default network ${vm.defaultL3NetworkUuid}`)
   }
+  return [...found, ...(await auditAddresses(db, nics))]
+}
+
+const demandOf = ({ hostUuid, cpuNum, memorySize }: Row) =>
+  `${cpuNum} CPUs and ${memorySize} bytes on ${hostUuid}`
+
+async function auditAddresses(db: Session, nics: readonly Row[]): Promise<string[]> {
+  const found: string[] = []
   const addresses = new Map((await rowsOf(db, 'UsedIpVO')).map((row) => [row.uuid, row]))
   for (const nic of nics) {
     const address = addresses.get(nic.usedIpUuid ?? null)

@@ -8,13 +8,11 @@ import { type Row, rowsOf } from './audit-books.ts'
 export async function auditWorld(db: Session, world: SimulatedWorld): Promise<string[]> {
   const found: string[] = []
   const hosts = (await rowsOf(db, 'HostVO')).filter((row) => row.hypervisorType === 'Simulator')
-  compare(
-    found,
-    'hosts',
-    hosts.map((row) => String(row.managementIp)),
-    [...world.hosts.keys()],
-  )
-  for (const row of hosts) {
+  compareAgents(found, 'hosts', new Map(hosts.map((row) => [String(row.managementIp), row.status])), [
+    ...world.hosts.keys(),
+  ])
+  // One that is Disconnected is put in order when it is connected again.
+  for (const row of hosts.filter(({ status }) => status === 'Connected')) {
     const simulated = world.hosts.get(String(row.managementIp))
     if (simulated === undefined) continue
     const told = await tellHost(db, row)
@@ -101,7 +99,8 @@ async function auditBackupStorages(db: Session, world: SimulatedWorld): Promise<
     ({ type }) => type === 'SimulatorBackupStorage',
   )
   const addressOf = ({ uuid }: Row) => `bs-${uuid}`
-  compare(found, 'backup storages', storages.map(addressOf), [...world.backupStorages.keys()])
+  const known = new Map(storages.map((row) => [addressOf(row), row.status]))
+  compareAgents(found, 'backup storages', known, [...world.backupStorages.keys()])
   const refs = await rowsOf(db, 'ImageBackupStorageRefVO')
   for (const storage of storages) {
     const told = refs.filter((ref) => ref.backupStorageUuid === storage.uuid)
@@ -121,6 +120,18 @@ async function auditBackupStorages(db: Session, world: SimulatedWorld): Promise<
 
 function filesOf(files: SimulatedFiles): string[] {
   return files.roots.flatMap((root) => files.list(root).map(({ path }) => path))
+}
+
+/** A row whose agent is not there must say so; an agent nobody knows is left over. */
+function compareAgents(
+  found: string[],
+  what: string,
+  told: ReadonlyMap<string, Row[string] | undefined>,
+  seen: readonly string[],
+): void {
+  for (const [address, status] of told)
+    if (status === 'Connected' && !seen.includes(address)) found.push(`${what}: missing ${address}`)
+  for (const address of seen) if (!told.has(address)) found.push(`${what}: nobody knows of ${address}`)
 }
 
 function compare(found: string[], what: string, told: readonly string[], seen: readonly string[]): void {

@@ -18,6 +18,8 @@ export interface WorkflowScenario {
   arrange?(cloud: TestCloud, place: Place): Promise<Place>
   act(cloud: TestCloud, place: Place): Promise<unknown>
   readonly allowance?: Allowance
+  /** A step whose effect cannot be taken back: once it is there, a failure goes forward to the end. */
+  readonly pointOfNoReturn?: string
 }
 
 /** A cloud at rest: its data, its world, and who it is. Copies of it are started as often as one likes. */

@@ -14,8 +14,8 @@ const ignoredTables = new Set([
   'SessionVO',
   'SchemaMigration',
 ])
-/** `ipInLong` says in another way what `ip` says. */
-const ignoredColumns = new Set(['ipInLong'])
+/** `ipInLong` says in another way what `ip` says; free physical space is what was measured last. */
+const ignoredColumns = new Set(['ipInLong', 'availablePhysicalCapacity'])
 const timeColumn = /Date$|^deletedAt$|^heartBeat$/
 
 /** What a workflow that went back may leave behind. */
@@ -60,16 +60,19 @@ function worldLines(world: SimulatedWorld): string[] {
       const { cpuNum, memoryBytes } = spec
       tell(`domain ${uuid}`, { ...now, cpuNum, memoryBytes })
     }
-    for (const [bridge, device] of state.bridges) tell(`bridge ${bridge}`, device)
     for (const [uuid, { config, leases }] of state.networks) {
       tell(`network ${uuid}`, config)
       for (const [mac, lease] of leases) tell(`lease ${mac}`, lease)
     }
-    for (const [uuid, vm] of state.incoming) tell(`incoming ${uuid}`, vm)
-    for (const [path, vm] of state.diskUsers) tell(`open disk ${path}`, vm)
-    for (const [tap, vm] of state.tapUsers) tell(`tap ${tap}`, vm)
+    for (const what of ['bridges', 'incoming', 'diskUsers', 'tapUsers'] as const)
+      for (const [name, value] of state[what]) tell(`${what} ${name}`, value)
     tell('memory', state.usedMemoryBytes)
   }
+  return [...lines, ...backupStorageLines(world)]
+}
+
+function backupStorageLines(world: SimulatedWorld): string[] {
+  const lines: string[] = []
   for (const { address, state } of world.backupStorages.values()) {
     for (const root of state.files.roots) {
       lines.push(`backup storage ${address} root ${root}`)
@@ -84,7 +87,7 @@ function worldLines(world: SimulatedWorld): string[] {
 function withoutCaches(line: string): string[] {
   if (line.startsWith('LocalStorageImageCacheVO') || /^host \S+ file \S+\/imagecache\//.test(line)) return []
   if (!line.startsWith('LocalStorageHostRefVO') && !line.startsWith('PrimaryStorageVO')) return [line]
-  return [line.replace(/"available(Physical)?Capacity":\d+,?/g, '')]
+  return [line.replace(/"availableCapacity":\d+,?/g, '')]
 }
 
 const names = /[0-9a-f]{32}|\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b|\b\d+([.-])\d+\1\d+\1\d+\b/g
@@ -108,5 +111,18 @@ export function differences(before: readonly string[], after: readonly string[])
     if (at < 0) came.push(`+ ${line}`)
     else left.splice(at, 1)
   }
-  return [...left.map((line) => `- ${line}`), ...came]
+  return [...left.map((line) => `- ${line}`), ...came].map(short(left, came))
+}
+
+/** Of rows that changed, only what changed is worth reading. */
+function short(went: readonly string[], came: readonly string[]): (line: string) => string {
+  const rowOf = (line: string) => /^(?:[+-] )?(\w+VO \{"uuid":"\w+"),?(.*)$/.exec(line)
+  return (line) => {
+    const [, row, columns = ''] = rowOf(line) ?? []
+    const others = line.startsWith('+') ? went : came
+    const other = row === undefined ? undefined : others.find((o) => rowOf(o)?.[1] === row)
+    if (row === undefined || other === undefined) return line
+    const same = new Set(other.split(','))
+    return `${line[0]} ${row} … ${columns.split(',').filter((column) => !same.has(column))}`
+  }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { toErrorBody } from '#kernel'
+import { CloudError, sysErrors, toErrorBody, waitFor } from '#kernel'
+import { queryHost, reconnectHost } from '#plugins/host/contract/apis.ts'
 import type { WorkflowMoment, WorkflowObserver } from '#workflow'
 import { audit } from './audit.ts'
 import type { TestCloud } from './cloud.ts'
@@ -11,6 +12,8 @@ import { anonymous, differences, stateLines } from './state-lines.ts'
 export interface Reference {
   /** Moments of steps that ran, in order; not those of undos. */
   readonly moments: readonly WorkflowMoment[]
+  /** How many undos a failure after its last step causes. */
+  readonly undos: number
   readonly before: readonly string[]
   readonly after: readonly string[]
 }
@@ -28,9 +31,19 @@ export async function referenceOf(scenario: WorkflowScenario, arrangement: Arran
       await assertSound(cloud)
       const names = [...new Set(moments.map(({ workflow }) => workflow))].sort()
       assert.deepEqual(names, [...scenario.workflows].sort(), 'the workflows the scenario runs')
-      return { moments, before, after: await linesOf(cloud, scenario) }
+      const undos = undosOf(cloud, moments)
+      return { moments, undos, before, after: await linesOf(cloud, scenario) }
     },
   )
+}
+
+/** Those of the workflow that ran last: what it started before has ended, and is undone by its own steps. */
+function undosOf({ cloud }: TestCloud, moments: readonly WorkflowMoment[]): number {
+  const name = moments.at(-1)?.workflow ?? ''
+  const steps = cloud.context.workflows.registered.get(name)?.steps ?? []
+  const canUndo = new Set(steps.filter(({ undo }) => typeof undo === 'function').map((step) => step.name))
+  const ran = moments.filter(({ workflow, phase }) => workflow === name && phase === 'ran')
+  return ran.filter(({ step }) => canUndo.has(step)).length
 }
 
 /**
@@ -98,16 +111,29 @@ async function failAt(
     )
     if (agentsAway === true) await bringAgentsBack(cloud)
     await assertSound(cloud)
-    const { workflow } = reference.moments[at] as WorkflowMoment
-    if (cloud.cloud.context.workflows.registered.get(workflow)?.afterCrash === 'rollback') {
+    const outcome = outcomeOf(cloud, scenario, reference, at)
+    if (outcome === 'as before')
       assertSame(reference.before, await linesOf(cloud, scenario), 'what was before and what is left')
-    }
+    if (outcome === 'finished') await assertFinished(cloud, scenario, reference)
     await repeat(cloud, scenario, arrangement, reference)
   })
 }
 
+/** What must have become of a workflow that failed at a moment. One that only goes forward must be sound; a repeat ends it. */
+export function outcomeOf(
+  { cloud }: TestCloud,
+  { pointOfNoReturn }: WorkflowScenario,
+  { moments }: Reference,
+  at: number,
+): 'as before' | 'finished' | 'sound' {
+  const workflow = moments[at]?.workflow ?? ''
+  if (cloud.context.workflows.registered.get(workflow)?.afterCrash !== 'rollback') return 'sound'
+  const effect = moments.findIndex(({ step, phase }) => step === pointOfNoReturn && phase === 'ran')
+  return effect >= 0 && at >= effect ? 'finished' : 'as before'
+}
+
 /** A repeat may be refused when there is nothing left to do; what counts is that all is done. */
-async function repeat(
+export async function repeat(
   cloud: TestCloud,
   scenario: WorkflowScenario,
   { place }: Arrangement,
@@ -126,19 +152,20 @@ async function repeat(
 }
 
 function takeAgentsAway({ world }: TestCloud): void {
-  for (const { knobs } of world.hosts.values()) knobs.failAlways('*', 'the agent is away')
-  for (const { knobs } of world.backupStorages.values()) knobs.failAlways('*', 'the agent is away')
+  const silence = new CloudError(sysErrors.ioError, 'the agent is away')
+  for (const { knobs } of [...world.hosts.values(), ...world.backupStorages.values()])
+    knobs.failAlways('*', silence)
 }
 
-async function bringAgentsBack({ world, cloud }: TestCloud): Promise<void> {
+async function bringAgentsBack({ world, cloud, ...call }: TestCloud): Promise<void> {
   for (const { knobs } of world.hosts.values()) knobs.clear()
   for (const { knobs } of world.backupStorages.values()) knobs.clear()
-  const stuck = await cloud.context.workflows.retryStuck()
-  assert.deepEqual(
-    stuck.map(({ name }) => name),
-    [],
-    'workflows that stay stuck',
-  )
+  for (const { uuid } of await call.query(queryHost)) await call.call(reconnectHost, { uuid: String(uuid) })
+  const { workflows } = cloud.context
+  await workflows.retryStuck()
+  // The reconnection has begun a round, too.
+  const isOver = async () => (await workflows.unfinished()).length === 0
+  await waitFor('no workflow is stuck any more', isOver, { intervalMs: 2, timeoutMs: 3_000 })
 }
 
 function assertInjected(error: unknown, injected: string): boolean {

@@ -101,7 +101,8 @@ export interface Journal {
   stuck(workflowUuid: string): Promise<void>
   /** Forgets the workflow; `also` is committed together with it. */
   end(workflowUuid: string, also?: (tx: Tx) => Promise<void>): Promise<void>
-  unfinished(): Promise<WorkflowRow[]>
+  /** Workflows of this node, oldest first; only those in `state` when it is given. */
+  unfinished(state?: string): Promise<WorkflowRow[]>
   steps(workflowUuid: string): Promise<StepRow[]>
 }
 
@@ -166,8 +167,9 @@ export function createJournal(db: Database, nodeUuid: string): Journal {
         await remove(tx, workflowRecord, { uuid })
         await also?.(tx)
       }),
-    unfinished: async () => {
-      const rows = await find(db, workflowRecord, { nodeUuid }, { orderBy: ['createDate'] })
+    unfinished: async (state) => {
+      const where = state === undefined ? { nodeUuid } : { nodeUuid, state }
+      const rows = await find(db, workflowRecord, where, { orderBy: ['createDate'] })
       return rows.map((row) => ({
         ...row,
         taskId: row.taskId,

@@ -4,9 +4,9 @@ import type { EngineDeps } from './engine.ts'
 import type { StepRow } from './journal.ts'
 
 /**
- * Undoes `steps` in reverse. An undo that throws is recorded and the others still run; the workflow is then left `Stuck`, to be
- * tried again. Returns how many could not be undone. Rollback ignores cancellation. A journal that cannot be written stops
- * nothing: what is not recorded as undone is undone again later, which every undo tolerates.
+ * Undoes `steps` in reverse. At an undo that throws it stops: the steps before it are what that one was built on, and without
+ * their rows a later try would not know what to remove. The workflow is then left `Stuck`, to be tried again from there.
+ * Returns how many are not undone. Rollback ignores cancellation. A journal that cannot be written stops nothing: what is not recorded as undone is undone again later, which every undo tolerates.
  */
 export async function rollBack(
   deps: EngineDeps,
@@ -17,8 +17,14 @@ export async function rollBack(
 ): Promise<number> {
   return shielded(context.signal, async () => {
     let left = 0
-    for (const row of [...steps].reverse()) {
-      if (!(await undoOne(deps, workflow, uuid, row, context))) left += 1
+    for (const [done, row] of [...steps].reverse().entries()) {
+      const outcome = await undoOne(deps, workflow, uuid, row, context)
+      if (outcome === 'undone') continue
+      if (outcome === 'not recorded') left += 1
+      else {
+        left += steps.length - done
+        break
+      }
     }
     const recorded = await record(context, 'the end of a rollback', () =>
       left === 0 ? deps.journal.end(uuid) : deps.journal.stuck(uuid),
@@ -33,7 +39,7 @@ async function undoOne(
   uuid: string,
   row: StepRow,
   context: StepContext,
-): Promise<boolean> {
+): Promise<'undone' | 'not recorded' | 'failed'> {
   const step = workflow.steps.find((s) => s.name === row.name)
   try {
     if (step === undefined) throw new Error(`workflow ${workflow.name} has no step ${row.name} any more`)
@@ -42,9 +48,10 @@ async function undoOne(
     const body = error instanceof CloudError ? toErrorBody(error) : { details: describeError(error) }
     context.log.error({ step: row.name, err: describeError(error) }, 'a step could not be undone')
     await record(context, 'a failed undo', () => deps.journal.undoFailed(uuid, row.seq, body))
-    return false
+    return 'failed'
   }
-  return record(context, 'an undo', () => deps.journal.undone(uuid, row.seq))
+  const isRecorded = await record(context, 'an undo', () => deps.journal.undone(uuid, row.seq))
+  return isRecorded ? 'undone' : 'not recorded'
 }
 
 async function record(context: StepContext, what: string, write: () => Promise<void>): Promise<boolean> {

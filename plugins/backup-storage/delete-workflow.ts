@@ -1,10 +1,25 @@
-import { remove, update } from '#db'
+import { pingBackupStorage } from '#agents/backup-storage/contract/index.ts'
+import { findOne, remove, update } from '#db'
+import { describeError } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { removeTags } from '#plugins/tag/contract/messages.ts'
 import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
 import { backupStorageConnector, backupStorageHook } from './contract/extensions.ts'
 import { backupStorage, backupStorageZoneRef } from './contract/resources.ts'
 import { backupStorageStatus } from './contract/states.ts'
+
+/** False when its agent was removed already. */
+async function answers(ctx: PluginContext, uuid: string, type: string): Promise<boolean> {
+  try {
+    const client = await ctx.driver(backupStorageConnector, type).client(uuid)
+    await client.call(pingBackupStorage, {})
+    return true
+  } catch (error) {
+    const fields = { backupStorageUuid: uuid, err: describeError(error) }
+    ctx.log.info(fields, 'a backup storage does not answer after its deletion failed')
+    return false
+  }
+}
 
 export interface DeleteInput {
   readonly uuid: string
@@ -29,8 +44,10 @@ export function createDeleteWorkflow(ctx: PluginContext): Workflow<DeleteInput, 
       if (!isEnforcing) for (const hook of ctx.hooks(backupStorageHook)) await hook.beforeDelete(uuid)
       return null
     },
-    undo: async ({ uuid, status }) => {
-      await setStatus(uuid, status)
+    undo: async ({ uuid, type, status }) => {
+      if ((await findOne(db, backupStorage, { uuid })) === undefined) return
+      const isThere = status !== backupStorageStatus.connected || (await answers(ctx, uuid, type))
+      await setStatus(uuid, isThere ? status : backupStorageStatus.disconnected)
     },
   })
 

@@ -1,11 +1,13 @@
-import { findOne, insert, remove } from '#db'
+import { findOne, insert, remove, update } from '#db'
 import { CloudError, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
+import { removeTags } from '#plugins/tag/contract/messages.ts'
 import { defineStep, defineWorkflow, type Workflow } from '#workflow'
 import type { HostConnections } from './connection.ts'
 import { hostConnector, hostHook } from './contract/extensions.ts'
 import type { AddHostInput } from './contract/messages.ts'
 import { type Host, host } from './contract/resources.ts'
+import { hostStatus } from './contract/states.ts'
 
 /** Adds a host: its rows, then the connection with all that plugins prepare there. */
 export function addHostWorkflow(
@@ -68,7 +70,11 @@ export function deleteHostWorkflow(ctx: PluginContext, connections: HostConnecti
       connections.unfollow(row.uuid)
       for (const hook of ctx.hooks(hostHook)) await hook.deleting?.(row)
     },
-    undo: none,
+    // What plugins had prepared is gone: no VM may come here until it was connected anew.
+    undo: async ({ uuid }) => {
+      const away = { status: hostStatus.disconnected, lastOpDate: Date.now() }
+      await ctx.db.write((tx) => update(tx, host, { uuid }, away))
+    },
   })
   const forget = defineStep<Host, void>({
     name: 'forget-agent',
@@ -77,12 +83,14 @@ export function deleteHostWorkflow(ctx: PluginContext, connections: HostConnecti
   })
   const removeRows = defineStep<Host, void>({
     name: 'remove-rows',
-    run: (row) =>
-      ctx.db.write(async (tx) => {
+    run: async (row) => {
+      await ctx.bus.call(removeTags, { resourceUuid: row.uuid })
+      await ctx.db.write(async (tx) => {
         for (const child of ctx.query.registry.childrenOf(host))
           await remove(tx, child, { uuid: row.uuid } as never)
         await remove(tx, host, { uuid: row.uuid })
-      }),
+      })
+    },
     undo: none,
   })
   return defineWorkflow(

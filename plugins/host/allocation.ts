@@ -91,15 +91,16 @@ export async function reservedHost(
   return row === undefined ? undefined : get(db, host, row.hostUuid)
 }
 
-/** Gives back what the VM has reserved on one host, or on all. */
+/** Gives back what the VM has reserved on one host, or on all but some. */
 export async function release(
   tx: Tx,
   config: Config,
-  vmUuid: string,
-  hostUuid: string | undefined,
+  which: { vmUuid: string; hostUuid?: string | undefined; exceptHostUuids?: readonly string[] | undefined },
 ): Promise<void> {
+  const { vmUuid, hostUuid, exceptHostUuids = [] } = which
   const where = hostUuid === undefined ? { vmUuid } : { vmUuid, hostUuid }
   for (const row of await find(tx, hostAllocation, where)) {
+    if (exceptHostUuids.includes(row.hostUuid)) continue
     await remove(tx, hostAllocation, { vmUuid, hostUuid: row.hostUuid })
     await update(
       tx,

@@ -2,7 +2,6 @@ import { count, find, findOne, get, not, oneOf, update } from '#db'
 import { CloudError, describeError, type ErrorCode, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { clusterHook } from '#plugins/cluster/contract/extensions.ts'
-import { removeTags } from '#plugins/tag/contract/messages.ts'
 import { addHostWorkflow, deleteHostWorkflow, refuseSecond } from './add-host.ts'
 import { close, recount } from './allocation.ts'
 import type { HostConnections } from './connection.ts'
@@ -90,9 +89,7 @@ export function handleHosts(ctx: PluginContext, connections: HostConnections): v
       const row = await get(db, host, uuid)
       for (const hook of ctx.hooks(hostHook)) await hook.beforeDelete?.(row)
       await closeHost(ctx, row, sysErrors.deleteResource)
-      await call.run(removal, row, () => ({}))
-      await ctx.bus.call(removeTags, { resourceUuid: uuid })
-      return {}
+      return call.run(removal, row, () => ({}))
     },
     { key },
   )

@@ -17,9 +17,7 @@ const RETRIES = 5
 
 export function servePlacement(ctx: PluginContext): void {
   ctx.serve(allocateHost, (spec) => allocate(ctx, spec))
-  ctx.serve(releaseHost, ({ vmUuid, hostUuid }) =>
-    ctx.db.write((tx) => release(tx, ctx.config, vmUuid, hostUuid)),
-  )
+  ctx.serve(releaseHost, (which) => ctx.db.write((tx) => release(tx, ctx.config, which)))
   ctx.serve(findHosts, async (spec) => {
     const { kept, rejections } = await judge(ctx, await find(ctx.db, host, scopeOf(spec)), spec)
     return { hosts: kept, rejections: Object.fromEntries(rejections) }

@@ -3,7 +3,7 @@ import { CloudError, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { l3Network } from '#plugins/l3-network/contract/resources.ts'
 import { removeTags } from '#plugins/tag/contract/messages.ts'
-import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
+import { defineStep, defineWorkflow, type Workflow } from '#workflow'
 import { l2Errors } from './contract/errors.ts'
 import {
   type L2Network,
@@ -11,7 +11,7 @@ import {
   l2Network,
   l2NetworkClusterRef,
 } from './contract/resources.ts'
-import { connectedHosts, createBridges, removeBridges, tryRemoveBridges } from './host-bridges.ts'
+import { connectedHosts, createBridges, removeBridges, takeBridgesBack } from './host-bridges.ts'
 
 export interface Attachment {
   readonly ref: L2NetworkClusterRef
@@ -30,6 +30,8 @@ export function l2Workflows(ctx: PluginContext): L2Workflows {
   const hostsOf = (ref: L2NetworkClusterRef) => connectedHosts(ctx, [ref.clusterUuid])
   const view = (ref: L2NetworkClusterRef) => ctx.query.view(l2Network, ref.l2NetworkUuid)
 
+  const isGone = async (uuid: string) => (await findOne(db, l2Network, { uuid })) === undefined
+
   const addRef = defineStep<Attachment, void>({
     name: 'add-attachment',
     run: ({ ref }) => db.write((tx) => insertRef(tx, ref)),
@@ -38,18 +40,23 @@ export function l2Workflows(ctx: PluginContext): L2Workflows {
   const bridgesOn = defineStep<Attachment, void>({
     name: 'create-bridges',
     run: async ({ ref }) => createBridges(ctx, await networkOf(ref), await hostsOf(ref)),
-    undo: async ({ ref }) => tryRemoveBridges(ctx, await networkOf(ref), await hostsOf(ref)),
+    undo: async ({ ref }) => takeBridgesBack(ctx, await networkOf(ref), await hostsOf(ref)),
   })
   // The row goes first: from then on no VM is placed in the cluster and no host that connects gets the bridge.
   const dropRef = defineStep<Attachment, void>({
     name: 'remove-attachment',
     run: ({ ref }) => db.write((tx) => removeRef(tx, ref)),
-    undo: ({ ref }) => db.write((tx) => insertRef(tx, ref)),
+    undo: async ({ ref }) => {
+      if (!(await isGone(ref.l2NetworkUuid))) await db.write((tx) => insertRef(tx, ref))
+    },
   })
   const bridgesOff = defineStep<Attachment, void>({
     name: 'remove-bridges',
     run: async ({ ref }) => removeBridges(ctx, await networkOf(ref), await hostsOf(ref)),
-    undo: async ({ ref }) => createBridges(ctx, await networkOf(ref), await hostsOf(ref)),
+    undo: async ({ ref }) => {
+      if (!(await isGone(ref.l2NetworkUuid)))
+        await createBridges(ctx, await networkOf(ref), await hostsOf(ref))
+    },
   })
   const forget = defineStep<{ uuid: string }, void>({
     name: 'forget-network',
@@ -60,7 +67,10 @@ export function l2Workflows(ctx: PluginContext): L2Workflows {
       })
       await ctx.bus.call(removeTags, { resourceUuid: uuid })
     },
-    undo: noUndo('it is the last step, and its one change of rows happens completely or not at all'),
+    // A network that is gone cannot come back, and nobody can ask for its tags any more.
+    undo: async ({ uuid }) => {
+      if (await isGone(uuid)) await ctx.bus.call(removeTags, { resourceUuid: uuid })
+    },
   })
 
   return {

@@ -61,6 +61,21 @@ export async function tryRemoveBridges(
   }
 }
 
+/** The same when an attachment is taken back, but a host that is away right now is to be asked again: throws then. */
+export async function takeBridgesBack(
+  ctx: Context,
+  network: L2Network,
+  hosts: readonly Host[],
+): Promise<void> {
+  try {
+    await removeBridges(ctx, network, hosts)
+  } catch (error) {
+    const { cause } = error as Error
+    if (cause instanceof CloudError && cause.code === sysErrors.ioError.code) throw error
+    ctx.log.warn({ l2NetworkUuid: network.uuid, err: describeError(error) }, 'an idle bridge stays on a host')
+  }
+}
+
 interface Failure {
   readonly host: Host
   readonly error: unknown

@@ -13,6 +13,11 @@ export type DeleteL3Workflow = Workflow<{ uuid: string }, void>
 export function deleteNetworkWorkflow(ctx: PluginContext, finder: AddressFinder): DeleteL3Workflow {
   const { db } = ctx
 
+  const forgetRestOf = async (uuid: string) => {
+    for (const hook of ctx.hooks(l3Hook)) await hook.deleted?.(uuid)
+    await ctx.bus.call(removeTags, { resourceUuid: uuid })
+  }
+
   const clearHosts = defineStep<{ uuid: string }, void>({
     name: 'clear-hosts',
     run: async ({ uuid }) => {
@@ -42,16 +47,16 @@ export function deleteNetworkWorkflow(ctx: PluginContext, finder: AddressFinder)
       })
       for (const range of ranges) finder.forget(range.uuid)
     },
-    undo: noUndo('it is the last change of rows; nothing that follows can fail for a reason to keep them'),
+    // What is gone cannot come back, and nobody can ask for the rest any more: it is finished here.
+    undo: async ({ uuid }) => {
+      if ((await findOne(db, l3Network, { uuid })) === undefined) await forgetRestOf(uuid)
+    },
   })
 
   const forgetRest = defineStep<{ uuid: string }, void>({
     name: 'forget-rest',
-    run: async ({ uuid }) => {
-      for (const hook of ctx.hooks(l3Hook)) await hook.deleted?.(uuid)
-      await ctx.bus.call(removeTags, { resourceUuid: uuid })
-    },
-    undo: noUndo('tags and services of a network that is gone mean nothing'),
+    run: ({ uuid }) => forgetRestOf(uuid),
+    undo: noUndo('the undo of the step before finishes it'),
   })
 
   return defineWorkflow(

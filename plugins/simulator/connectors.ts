@@ -1,30 +1,19 @@
 import { type AgentClient, createLocalAgent } from '#agent-rpc'
 import { backupStorageCalls, initBackupStorage } from '#agents/backup-storage/contract/index.ts'
 import { kvmHostCalls } from '#agents/kvm-host/contract/index.ts'
-import {
-  createSimulatedBackupStorage,
-  type SimulatedBackupStorage,
-} from '#agents/simulator/backup-storage.ts'
-import { createSimulatedHost, type SimulatedHost } from '#agents/simulator/kvm-host.ts'
-import type { SimulatedWorld } from '#agents/simulator/world.ts'
 import { findOne, get } from '#db'
 import type { PluginContext } from '#plugin-host'
 import type { BackupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
 import { backupStorage } from '#plugins/backup-storage/contract/resources.ts'
 import type { HostConnector } from '#plugins/host/contract/extensions.ts'
 import { type Host, host } from '#plugins/host/contract/resources.ts'
-
-const AGENT_PORT = 7070
-const IMAGE_PORT = 7171
+import { IMAGE_PORT, type SimulatedAgents } from './agents.ts'
 
 /** Hosts of the simulated world by their address; one that is not there yet comes into being with what its row says. */
-export function createHostConnector(ctx: PluginContext, world: SimulatedWorld): HostConnector {
+export function createHostConnector(ctx: PluginContext, agents: SimulatedAgents): HostConnector {
   const clients = new Map<string, AgentClient>()
-  const simulated = (row: Host): SimulatedHost => {
-    const { managementIp: address, cpuNum, totalMemoryCapacity: totalMemoryBytes } = row
-    const facts = { cpuNum, totalMemoryBytes }
-    return world.hosts.get(address) ?? createSimulatedHost({ world, address, port: AGENT_PORT, facts })
-  }
+  const simulated = ({ managementIp, cpuNum, totalMemoryCapacity }: Host) =>
+    agents.host(managementIp, { cpuNum, totalMemoryBytes: totalMemoryCapacity })
   const hostOf = async (uuid: string) => simulated(await get(ctx.db, host, uuid))
   const client = async (uuid: string) => {
     const kept = clients.get(uuid)
@@ -49,7 +38,7 @@ export function createHostConnector(ctx: PluginContext, world: SimulatedWorld): 
     forget: async (uuid) => {
       clients.delete(uuid)
       const row = await findOne(ctx.db, host, { uuid })
-      if (row !== undefined) world.hosts.delete(row.managementIp)
+      if (row !== undefined) agents.forgetHost(row.managementIp)
     },
   }
 }
@@ -57,16 +46,11 @@ export function createHostConnector(ctx: PluginContext, world: SimulatedWorld): 
 /** Backup storages of the simulated world; each has an address of its own made of its uuid. */
 export function createBackupStorageConnector(
   ctx: PluginContext,
-  world: SimulatedWorld,
+  agents: SimulatedAgents,
 ): BackupStorageConnector {
   const addressOf = (uuid: string) => `bs-${uuid}`
-  const simulated = (uuid: string): SimulatedBackupStorage => {
-    const address = addressOf(uuid)
-    return (
-      world.backupStorages.get(address) ?? createSimulatedBackupStorage({ world, address, port: IMAGE_PORT })
-    )
-  }
-  const client = async (uuid: string) => createLocalAgent(backupStorageCalls, simulated(uuid).handlers)
+  const client = async (uuid: string) =>
+    createLocalAgent(backupStorageCalls, agents.backupStorage(addressOf(uuid)).handlers)
   return {
     client,
     connect: async ({ uuid, url }) =>
@@ -75,6 +59,6 @@ export function createBackupStorageConnector(
       await get(ctx.db, backupStorage, uuid)
       return { address: addressOf(uuid), port: IMAGE_PORT }
     },
-    forget: async (uuid) => void world.backupStorages.delete(addressOf(uuid)),
+    forget: async (uuid) => agents.forgetBackupStorage(addressOf(uuid)),
   }
 }

@@ -3,18 +3,24 @@ import { definePlugin, type Plugin } from '#plugin-host'
 import { backupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
 import { hostConnector } from '#plugins/host/contract/extensions.ts'
 import { primaryStorageDriver } from '#plugins/primary-storage/contract/extensions.ts'
+import { agentsOf, type SimulatedAgents } from './agents.ts'
 import { createBackupStorageConnector, createHostConnector } from './connectors.ts'
 import { backupStorageType, handleSimulators, hostType, primaryStorageType } from './handlers.ts'
 import { rebuildDisks } from './rebuild.ts'
 
 /** Simulated hosts and storages. Tests and benches pass the world they look into. */
 export function createSimulatorPlugin(world: SimulatedWorld = createSimulatedWorld()): Plugin {
+  return createSimulatorPluginOf(agentsOf(world))
+}
+
+/** The same for agents that live elsewhere, so that they outlive this process. */
+export function createSimulatorPluginOf(agents: SimulatedAgents): Plugin {
   return definePlugin({
     name: 'simulator',
     needs: ['host', 'local-storage', 'backup-storage', 'tag'],
     setup(ctx) {
-      const hosts = createHostConnector(ctx, world)
-      const imageServers = createBackupStorageConnector(ctx, world)
+      const hosts = createHostConnector(ctx, agents)
+      const imageServers = createBackupStorageConnector(ctx, agents)
       ctx.provide(hostConnector, hostType, hosts)
       ctx.provide(backupStorageConnector, backupStorageType, imageServers)
       // Simulated hosts have disks like any other: what is simulated is the host, not the way storage is kept.

@@ -21,9 +21,11 @@ export function handleDeletion(ctx: PluginContext): void {
     destroyVmInstance,
     async ({ uuid }) => {
       const vm = await getVm(ctx.db, uuid)
-      if (vm.state === vmState.destroyed) return {}
-      requireState(vm, vmCan.destroy, 'destroyed')
-      await ctx.workflows.run(destroy, { vmUuid: uuid, hostUuid: vm.hostUuid })
+      // A repeat goes on where the call before it was cut off.
+      if (vm.state !== vmState.destroyed) {
+        requireState(vm, vmCan.destroy, 'destroyed')
+        await ctx.workflows.run(destroy, { vmUuid: uuid, hostUuid: vm.hostUuid })
+      }
       if (ctx.config.get(deletionPolicy) === 'Direct') await ctx.workflows.run(expunge, { vmUuid: uuid })
       return {}
     },
@@ -32,7 +34,12 @@ export function handleDeletion(ctx: PluginContext): void {
   ctx.handle(
     recoverVmInstance,
     async ({ uuid }) => {
-      requireState(await getVm(ctx.db, uuid), vmCan.recover, 'recovered')
+      const vm = await getVm(ctx.db, uuid)
+      requireState(vm, vmCan.recover, 'recovered')
+      if (vm.rootVolumeUuid === undefined) {
+        const details = `the root volume of the VM ${vm.name}[uuid:${uuid}] was removed when it was to be expunged; expunge it again`
+        throw new CloudError(vmErrors.wrongState, details)
+      }
       await ctx.db.write((tx) => patchVm(tx, uuid, { state: vmState.stopped, deletedAt: undefined }))
       return { inventory: await ctx.query.view(vmInstance, uuid) }
     },

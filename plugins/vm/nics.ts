@@ -127,7 +127,11 @@ function detachNicWorkflow(ctx: PluginContext): Workflow<VmNic, void> {
   const unplug = defineStep<VmNic, void>({
     name: 'unplug-nic',
     run: (nic) => unplugNic(ctx, nic),
-    undo: (nic) => plugNic(ctx, nic),
+    // Not when it is gone: then only the last step's answer was lost.
+    undo: async (nic) => {
+      if ((await nicsOf(ctx.db, nic.vmInstanceUuid ?? '')).some(({ uuid }) => uuid === nic.uuid))
+        await plugNic(ctx, nic)
+    },
   })
   const drop = defineStep<VmNic, void>({
     name: 'remove-nic',

@@ -70,7 +70,8 @@ export function handleAttachments(ctx: PluginContext): void {
     await requireAttachable(ctx, v, vm)
     const target = v.status === volumeStatus.notInstantiated ? targetOn(vm, volumeUuid) : undefined
     const deviceId = await nextDeviceId(ctx, vmUuid)
-    await ctx.workflows.run(attach, { volumeUuid, vmUuid, deviceId, target })
+    const { lastAttachDate } = v
+    await ctx.workflows.run(attach, { volumeUuid, vmUuid, deviceId, lastAttachDate, target })
   }
 
   async function detachOne(uuid: string, vmUuid: string): Promise<void> {

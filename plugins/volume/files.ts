@@ -75,7 +75,9 @@ async function discardFile({ db, bus }: PluginContext, uuid: string): Promise<vo
   await bus.call(deleteVolumeFile, { volumeUuid: uuid, primaryStorageUuid, installPath })
   await bus.call(releaseSpace, { volumeUuid: uuid, primaryStorageUuid })
   const gone = { primaryStorageUuid: undefined, installPath: undefined, format: undefined, actualSize: 0 }
-  await db.write((tx) => patchVolume(tx, uuid, { ...gone, status: volumeStatus.notInstantiated }))
+  // One that is on its way out stays deleted, also when the rest of its removal has to wait.
+  const status = v.status === volumeStatus.deleted ? volumeStatus.deleted : volumeStatus.notInstantiated
+  await db.write((tx) => patchVolume(tx, uuid, { ...gone, status }))
 }
 
 async function removeNow(ctx: PluginContext, uuid: string): Promise<void> {

@@ -46,6 +46,8 @@ export interface Attach {
   readonly volumeUuid: string
   readonly vmUuid: string
   readonly deviceId: number
+  /** What it was before. */
+  readonly lastAttachDate: number | undefined
   /** Set when the volume has no file yet. */
   readonly target: messages.VolumeTarget | undefined
 }
@@ -59,8 +61,8 @@ export function attachWorkflow(ctx: PluginContext): Workflow<Attach, void> {
       ctx.db.write((tx) =>
         patchVolume(tx, volumeUuid, { vmInstanceUuid: vmUuid, deviceId, lastAttachDate: Date.now() }),
       ),
-    undo: async ({ volumeUuid: uuid, vmUuid: vmInstanceUuid }) => {
-      const free = { vmInstanceUuid: undefined, deviceId: undefined }
+    undo: async ({ volumeUuid: uuid, vmUuid: vmInstanceUuid, lastAttachDate }) => {
+      const free = { vmInstanceUuid: undefined, deviceId: undefined, lastAttachDate }
       await ctx.db.write((tx) => update(tx, volume, { uuid, vmInstanceUuid }, free))
     },
   })
@@ -93,8 +95,11 @@ export function detachWorkflow(ctx: PluginContext): Workflow<{ volume: Volume; v
   const release = defineStep<{ volume: Volume; vmUuid: string }, void>({
     name: 'release',
     run: ({ volume: v }) => ctx.bus.call(messages.releaseFromVm, { uuid: v.uuid }),
-    undo: ({ volume: v, vmUuid: vmInstanceUuid }) =>
-      ctx.db.write((tx) => patchVolume(tx, v.uuid, { vmInstanceUuid, deviceId: v.deviceId })),
+    undo: async ({ volume: v, vmUuid: vmInstanceUuid }) => {
+      const { deviceId, lastVmInstanceUuid, lastDetachDate } = v
+      const before = { vmInstanceUuid, deviceId, lastVmInstanceUuid, lastDetachDate }
+      await ctx.db.write((tx) => patchVolume(tx, v.uuid, before))
+    },
   })
   return defineWorkflow('volume.detach', [unplug, release], async (flow, input) => {
     await flow.step(unplug, input)

@@ -97,6 +97,7 @@ export const vmScenarios: readonly WorkflowScenario[] = [
   {
     name: 'migrate a VM with its local disks',
     workflows: ['vm.migrate'],
+    pointOfNoReturn: 'transfer',
     act: (cloud, { vm = '', otherHost }) =>
       cloud.call(migrateVm, { vmInstanceUuid: vm, hostUuid: otherHost }),
   },

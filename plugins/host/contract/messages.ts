@@ -14,9 +14,10 @@ export interface Placement {
 export const allocateHost = defineMessage<PlacementSpec, Placement>('host.allocate')
 
 /** Gives back what a VM has reserved: on one host, or everywhere. What is not reserved is fine. */
-export const releaseHost = defineMessage<{ vmUuid: string; hostUuid?: string | undefined }, void>(
-  'host.release',
-)
+export const releaseHost = defineMessage<
+  { vmUuid: string; hostUuid?: string | undefined; exceptHostUuids?: readonly string[] | undefined },
+  void
+>('host.release')
 
 /** Hosts that could take the VM, best first, and why the others cannot. */
 export const findHosts = defineMessage<PlacementSpec, { hosts: Host[]; rejections: Record<string, string> }>(

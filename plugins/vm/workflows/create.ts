@@ -67,14 +67,11 @@ function createSteps(ctx: PluginContext) {
     name: 'insert-vm',
     run: async ({ vm, systemTags, userTags }) => {
       await ctx.db.write((tx) => insertVm(tx, vm))
-      const tagged = systemTags !== undefined || userTags !== undefined
-      if (tagged)
-        await ctx.bus.call(addTags, {
-          resourceType: 'VmInstanceVO',
-          resourceUuid: vm.uuid,
-          systemTags,
-          userTags,
-        })
+      if (systemTags === undefined && userTags === undefined) return
+      const owner = { resourceType: 'VmInstanceVO', resourceUuid: vm.uuid }
+      // A repeat would add user tags a second time.
+      await ctx.bus.call(removeTags, { resourceUuid: vm.uuid })
+      await ctx.bus.call(addTags, { ...owner, systemTags, userTags })
     },
     undo: async ({ vm }) => {
       await ctx.bus.call(removeTags, { resourceUuid: vm.uuid })

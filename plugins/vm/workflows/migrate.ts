@@ -4,7 +4,7 @@ import { CloudError, describeError, newUuid } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import type { PlacementSpec } from '#plugins/host/contract/extensions.ts'
-import type { Placement } from '#plugins/host/contract/messages.ts'
+import { type Placement, releaseHost } from '#plugins/host/contract/messages.ts'
 import { host } from '#plugins/host/contract/resources.ts'
 import { locateImage } from '#plugins/image/contract/messages.ts'
 import { image } from '#plugins/image/contract/resources.ts'
@@ -66,11 +66,10 @@ function placeForMoveStep(ctx: PluginContext) {
   return defineStep<PlacementSpec, Placement>({
     name: place.name,
     run: place.run,
-    // A guest that has arrived keeps its place; the side it left is given back by the last step.
-    undo: async (spec, placed, context) => {
-      const vm = await getVm(ctx.db, spec.vmUuid)
-      if (placed === undefined || vm.hostUuid === placed.hostUuid || typeof place.undo !== 'function') return
-      await place.undo(spec, placed, context)
+    // The guest keeps its place where it is now, arrived or not. Which host was chosen need not be known.
+    undo: async ({ vmUuid }) => {
+      const { hostUuid } = await getVm(ctx.db, vmUuid)
+      if (hostUuid !== undefined) await ctx.bus.call(releaseHost, { vmUuid, exceptHostUuids: [hostUuid] })
     },
   })
 }

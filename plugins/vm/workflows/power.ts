@@ -173,7 +173,11 @@ export function resumeVmWorkflow(ctx: PluginContext): Workflow<OnHost, Inventory
     run: async ({ vmUuid, hostUuid }) => {
       await (await agentOfHost(ctx, hostUuid)).call(calls.resumeVm, { vmUuid })
     },
-    undo: noUndo('a guest that runs on is no harm; the first step settles the state'),
+    undo: async ({ vmUuid, hostUuid }) => {
+      const agent = await agentOfHost(ctx, hostUuid)
+      if ((await agent.call(calls.vmInfo, { vmUuid })).state === 'Running')
+        await agent.call(calls.pauseVm, { vmUuid })
+    },
   })
   return simpleWorkflow(ctx, 'vm.resume', vmState.resuming, resume, vmState.running)
 }

@@ -1,3 +1,4 @@
+import { describeError } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { releaseHost } from '#plugins/host/contract/messages.ts'
 import { releaseIp } from '#plugins/l3-network/contract/messages.ts'
@@ -7,7 +8,8 @@ import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
 import { deleteDataVolumes } from '../contract/configs.ts'
 import { vmState } from '../contract/states.ts'
 import type { OnHost } from '../steps/power.ts'
-import { findVm, nicsOf, patchVm, removeNic, removeVm, volumesOf } from '../store.ts'
+import { settleVm } from '../steps/settle.ts'
+import { nicsOf, patchVm, removeNic, removeVm, volumesOf } from '../store.ts'
 import { leaveStep, powerOffStep } from './power.ts'
 
 const forward = noUndo('a removal goes forward')
@@ -21,11 +23,14 @@ export function destroyVmWorkflow(
     run: async ({ vmUuid }) => {
       await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.destroying }))
     },
-    // A VM whose power cannot be cut may still run; only its host can tell, which is asked when it answers.
-    undo: async ({ vmUuid }) => {
-      const vm = await findVm(ctx.db, vmUuid)
-      const state = vm?.hostUuid === undefined ? vmState.stopped : vmState.unknown
-      await ctx.db.write((tx) => patchVm(tx, vmUuid, { state }))
+    undo: async ({ vmUuid }, _output, { log }) => {
+      try {
+        await settleVm(ctx, vmUuid)
+      } catch (error) {
+        // It may still run: its host is asked again when it answers. Until then the VM can be destroyed once more.
+        log.warn({ vmUuid, err: describeError(error) }, 'a host cannot tell what became of a VM')
+        await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.unknown }))
+      }
     },
   })
   const powerOff = powerOffStep(ctx)
@@ -98,6 +103,8 @@ export function expungeVmWorkflow(ctx: PluginContext): Workflow<{ vmUuid: string
 async function removeVolumes(ctx: PluginContext, vmUuid: string): Promise<void> {
   for (const { uuid, type } of await volumesOf(ctx.db, vmUuid)) {
     if (type === 'Root') {
+      // First of all, so that nobody recovers a VM whose disk is gone.
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { rootVolumeUuid: undefined }))
       await ctx.bus.call(discardFile, { uuid })
       await ctx.bus.call(removeVolume, { uuid })
       continue

@@ -1,0 +1,62 @@
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { Limiter } from '#kernel'
+import {
+  type Arrangement,
+  arrange,
+  DoomedProcesses,
+  type Kill,
+  killAndRecover,
+  killsOf,
+  referenceOf,
+} from '#testkit'
+import { arrangeBase } from './base-cloud.ts'
+import { workflowScenarios } from './workflow-scenarios.ts'
+
+const PARALLEL_KILLS = 2
+const isComplete = process.env.ZSTACK_ALL_KILLS === '1'
+
+describe('kill -9 at every moment of every workflow', () => {
+  const disposables: { dispose(): Promise<void> }[] = []
+  let base: Arrangement
+  let processes: DoomedProcesses
+  before(async () => {
+    base = await arrangeBase()
+    const scenarios = fileURLToPath(new URL('./workflow-scenarios.ts', import.meta.url))
+    processes = new DoomedProcesses(scenarios, PARALLEL_KILLS)
+    disposables.push(base, processes)
+  })
+  after(async () => {
+    for (const item of disposables) await item.dispose()
+  })
+
+  for (const scenario of workflowScenarios) {
+    it(scenario.name, async (t) => {
+      const arranged = await arrange(
+        base,
+        async (cloud, place) => (await scenario.arrange?.(cloud, place)) ?? {},
+      )
+      try {
+        const reference = await referenceOf(scenario, arranged)
+        const limiter = new Limiter(() => PARALLEL_KILLS)
+        const kills = killsOf(scenario, arranged, reference).filter((kill) => isComplete || isSampled(kill))
+        await Promise.all(
+          kills.map((kill) => limiter.run(() => t.test(tell(kill), () => killAndRecover(processes, kill)))),
+        )
+      } finally {
+        await arranged.dispose()
+      }
+    })
+  }
+})
+
+/** After each effect and after every other undo: a death before the next effect finds the same world. */
+function isSampled({ reference, killAt, failAt }: Kill): boolean {
+  return failAt === undefined ? reference.moments[killAt]?.phase === 'ran' : killAt % 2 === 0
+}
+
+function tell({ reference, killAt, failAt }: Kill): string {
+  const { workflow = '', step = '', phase = '' } = reference.moments[failAt ?? killAt] ?? {}
+  if (failAt !== undefined) return `after undo ${killAt} of ${workflow}`
+  return `${killAt}: ${workflow} ${step} ${phase === 'journalled' ? 'before' : 'after'} its effect`
+}
