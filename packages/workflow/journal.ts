@@ -177,22 +177,24 @@ export function createJournal(db: Database, nodeUuid: string): Journal {
         error: row.error === undefined ? undefined : JSON.parse(row.error),
       }))
     },
-    steps: async (workflowUuid) => {
-      const rows = await find(db, stepRecord, { workflowUuid }, { orderBy: ['seq'] })
-      const outputs = new Map(rows.map((row) => [row.seq - 1, row.previousOutput]))
-      return rows
-        .filter((row) => !row.undone)
-        .map((row) => {
-          const output = outputs.get(row.seq)
-          return {
-            seq: row.seq,
-            name: row.name,
-            input: JSON.parse(row.input),
-            output: output === undefined ? undefined : JSON.parse(output),
-          }
-        })
-    },
+    steps: (workflowUuid) => stepsOf(db, workflowUuid),
   }
+}
+
+async function stepsOf(db: Database, workflowUuid: string): Promise<StepRow[]> {
+  const rows = await find(db, stepRecord, { workflowUuid }, { orderBy: ['seq'] })
+  const outputs = new Map(rows.map((row) => [row.seq - 1, row.previousOutput]))
+  return rows
+    .filter((row) => !row.undone)
+    .map((row) => {
+      const output = outputs.get(row.seq)
+      return {
+        seq: row.seq,
+        name: row.name,
+        input: JSON.parse(row.input),
+        output: output === undefined ? undefined : JSON.parse(output),
+      }
+    })
 }
 
 /** A journal that remembers nothing: what `bench` compares with, to tell what the journal costs. */

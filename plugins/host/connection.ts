@@ -72,16 +72,7 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
     followed.set(row.uuid, stop)
   }
   const connectOnce = async (hostUuid: string) => {
-    const row = await get(ctx.db, host, hostUuid)
-    const connector = ctx.driver(hostConnector, row.hypervisorType)
-    const facts = await connector.connect(row, (message) => currentTask()?.progress(undefined, message))
-    await recordFacts(ctx, hostUuid, facts)
-    const run = runOf(await (await connector.client(hostUuid)).call(hostPing, {}))
-    const connected = await get(ctx.db, host, hostUuid)
-    // Listening before looking: what happens in between would be heard of by neither.
-    await follow(connected)
-    for (const hook of ctx.hooks(hostHook)) await hook.connected?.(connected)
-    prepared.set(hostUuid, run)
+    prepared.set(hostUuid, await prepareHost(ctx, hostUuid, follow))
     await markStatus(ctx, hostUuid, hostStatus.connected)
     // What could not be taken back while the host was away can be now. Whoever connects need not wait for it.
     ctx.workflows.retryStuck().catch((error) => {
@@ -103,6 +94,24 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
       for (const uuid of [...followed.keys()]) unfollow(uuid)
     },
   }
+}
+
+/** Brings the agent up to date, records facts, lets plugins prepare the host; returns which run of the host was prepared. */
+async function prepareHost(
+  ctx: PluginContext,
+  hostUuid: string,
+  follow: (row: Host) => Promise<void>,
+): Promise<string> {
+  const row = await get(ctx.db, host, hostUuid)
+  const connector = ctx.driver(hostConnector, row.hypervisorType)
+  const facts = await connector.connect(row, (message) => currentTask()?.progress(undefined, message))
+  await recordFacts(ctx, hostUuid, facts)
+  const run = runOf(await (await connector.client(hostUuid)).call(hostPing, {}))
+  const connected = await get(ctx.db, host, hostUuid)
+  // Listening before looking: what happens in between would be heard of by neither.
+  await follow(connected)
+  for (const hook of ctx.hooks(hostHook)) await hook.connected?.(connected)
+  return run
 }
 
 /** After a start every host is looked after at once; until it is proven otherwise it keeps the status it had. */
