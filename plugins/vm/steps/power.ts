@@ -70,7 +70,8 @@ export const markRunningStep = (ctx: PluginContext) =>
       const where = { hostUuid, lastHostUuid: hostUuid, clusterUuid, zoneUuid, hypervisorType }
       await ctx.db.write((tx) => patchVm(tx, vmUuid, { ...where, state: vmState.running }))
     },
+    // Still on its host: whether it is off there, only the undos of the steps before find out.
     undo: async ({ vmUuid }) => {
-      await ctx.db.write((tx) => patchVm(tx, vmUuid, { hostUuid: undefined, state: vmState.stopped }))
+      await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.starting }))
     },
   })
