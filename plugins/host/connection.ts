@@ -74,10 +74,7 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
   const connectOnce = async (hostUuid: string) => {
     prepared.set(hostUuid, await prepareHost(ctx, hostUuid, follow))
     await markStatus(ctx, hostUuid, hostStatus.connected)
-    // What could not be taken back while the host was away can be now. Whoever connects need not wait for it.
-    ctx.workflows.retryStuck().catch((error) => {
-      ctx.log.error({ hostUuid, err: describeError(error) }, 'what failed work left could not be taken back')
-    })
+    retryStuck(ctx, hostUuid)
   }
   // A ping may find a host back while an operator reconnects it.
   const connect = (hostUuid: string) =>
@@ -131,6 +128,13 @@ async function markStatus(ctx: PluginContext, uuid: string, status: string): Pro
 async function tellDown(ctx: PluginContext, row: Host): Promise<void> {
   await markStatus(ctx, row.uuid, hostStatus.disconnected)
   for (const hook of ctx.hooks(hostHook)) await hook.disconnected?.(row)
+}
+
+/** What could not be taken back while the host was away can be now. Whoever connects need not wait for it. */
+function retryStuck(ctx: PluginContext, hostUuid: string): void {
+  ctx.workflows.retryStuck().catch((error) => {
+    ctx.log.error({ hostUuid, err: describeError(error) }, 'what failed work left could not be taken back')
+  })
 }
 
 function runOf(ping: { bootId: string; agentStartedAt: number }): string {

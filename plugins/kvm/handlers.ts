@@ -1,9 +1,9 @@
-import { get, update } from '#db'
+import { findOne, get, not, update } from '#db'
 import { CloudError, newUuid, type SecretBox, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { cluster } from '#plugins/cluster/contract/resources.ts'
 import { addHost } from '#plugins/host/contract/messages.ts'
-import { host } from '#plugins/host/contract/resources.ts'
+import { type Host, host } from '#plugins/host/contract/resources.ts'
 import { hostState, hostStatus } from '#plugins/host/contract/states.ts'
 import { createWithTags } from '#plugins/tag/contract/with-tags.ts'
 import { addKVMHost, updateKVMHost } from './contract/apis.ts'
@@ -53,6 +53,7 @@ export function handleKvmHosts(ctx: PluginContext, secrets: SecretBox): void {
   ctx.handle(
     updateKVMHost,
     async ({ uuid, name, description, managementIp, username, password, sshPort }) => {
+      requireKvm(await get(ctx.db, host, uuid))
       const own = given({
         username,
         sshPort,
@@ -60,6 +61,8 @@ export function handleKvmHosts(ctx: PluginContext, secrets: SecretBox): void {
       })
       const common = given({ name, description, managementIp })
       await ctx.db.write(async (tx) => {
+        if (managementIp !== undefined)
+          refuseSecond(await findOne(tx, host, { managementIp, uuid: not(uuid) }))
         if (Object.keys(own).length > 0) await update(tx, kvmHost, { uuid }, own)
         await update(tx, host, { uuid }, { ...common, lastOpDate: Date.now() })
       })
@@ -67,6 +70,18 @@ export function handleKvmHosts(ctx: PluginContext, secrets: SecretBox): void {
     },
     { key: (input) => `host:${input.uuid}` },
   )
+}
+
+function requireKvm({ name, uuid, hypervisorType }: Host): void {
+  if (hypervisorType === 'KVM') return
+  const details = `the host ${name}[uuid:${uuid}] is a host of the hypervisor ${hypervisorType}, not KVM`
+  throw new CloudError(sysErrors.invalidArgument, details, { opaque: { field: 'uuid' } })
+}
+
+function refuseSecond(other: Host | undefined): void {
+  if (other === undefined) return
+  const details = `the host ${other.name}[uuid:${other.uuid}] has the address ${other.managementIp} already`
+  throw new CloudError(sysErrors.invalidArgument, details, { opaque: { field: 'managementIp' } })
 }
 
 function given<T extends Record<string, unknown>>(values: T): Partial<T> {

@@ -113,8 +113,11 @@ test('a host that dies while a VM is made there leaves nothing of it once it is 
   knobs.clear()
   knobs.start()
   await cloud.call(reconnectHost, { uuid: String(dc.hosts[0]) })
+  await waitFor('the rest to be removed', async () => {
+    assert.deepEqual(await audit(cloud.cloud.context.db, cloud.world), [])
+    return true
+  })
   assert.deepEqual(await cloud.query(queryVmInstance), [])
-  assert.deepEqual(await audit(cloud.cloud.context.db, cloud.world), [])
   assert.ok(await createVm(cloud, dc))
 })
 

@@ -44,8 +44,8 @@ export function startVmWorkflow(
 ): Workflow<{ vmUuid: string; placement: PlacementSpec }, Inventory> {
   const begin = transientStep(ctx, 'mark-starting', vmState.starting)
   const place = placeForStartStep(ctx)
-  const services = servicesStep(ctx)
-  const boot = bootForStartStep(ctx)
+  const services = undoIfReachable(ctx, servicesStep(ctx))
+  const boot = undoIfReachable(ctx, bootStep(ctx))
   const markRunning = markRunningStep(ctx)
   return defineWorkflow(
     'vm.start',
@@ -75,15 +75,17 @@ function placeForStartStep(ctx: PluginContext) {
   })
 }
 
-/** An undo that is tried again much later must not end a VM that was found running meanwhile. */
-function bootForStartStep(ctx: PluginContext) {
-  const boot = bootStep(ctx)
+/**
+ * A step of a start whose undo gives up when the host is away: the first step then makes the VM Unknown, and it is settled when
+ * the host is back. Tried again much later, such an undo could end a VM that was found running meanwhile.
+ */
+function undoIfReachable(ctx: PluginContext, step: ReturnType<typeof bootStep>) {
   return defineStep<OnHost, void>({
-    name: boot.name,
-    run: boot.run,
+    name: step.name,
+    run: step.run,
     undo: async (there, output, context) => {
       try {
-        if (typeof boot.undo === 'function') await boot.undo(there, output, context)
+        if (typeof step.undo === 'function') await step.undo(there, output, context)
       } catch (error) {
         ctx.log.warn({ ...there, err: describeError(error) }, 'a VM that was not started may still run')
       }
