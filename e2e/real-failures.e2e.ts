@@ -10,6 +10,8 @@ import { createVmInstance, queryVmInstance } from '#plugins/vm/contract/create-a
 import { destroyVmInstance, expungeVmInstance } from '#plugins/vm/contract/deletion-apis.ts'
 import { migrateVm } from '#plugins/vm/contract/migration-apis.ts'
 import { pauseVmInstance, resumeVmInstance, startVmInstance } from '#plugins/vm/contract/power-apis.ts'
+import { declareDiskFull } from './real-failures/disk-full.ts'
+import { declareImageFailures } from './real-failures/images.ts'
 import { askGuest, guestPages, guestSays, pingGuest } from './support/guest.ts'
 import { countRows, inventoryOfHosts, usedCapacity, vmsIn } from './support/inventory.ts'
 import { type Json, withRealCloud } from './support/real-cloud.ts'
@@ -82,6 +84,12 @@ describe('failures', () => {
       imageUuid: await uuidBy(queryImage, 'guest'),
       l3NetworkUuids: [await uuidBy(queryL3Network, 'public')],
     }
+    // Afterwards both hosts have the image, and it makes no difference any more.
+    const where = { ...parts, hostUuid: String(hostUuids.host2), strategy: 'CreateStopped' as const }
+    const { inventory } = await client.call(createVmInstance, { name: 'first-there', ...where })
+    const { uuid } = inventory as Json as { uuid: string }
+    await client.call(destroyVmInstance, { uuid })
+    await client.call(expungeVmInstance, { uuid })
     web = (await create('web', hostUuids.host1)).inventory as Json
     ip = web.vmNics[0].ip
     await guestSays(lab, ip, '/cgi-bin/renew', 'LEASE')
@@ -152,9 +160,10 @@ describe('failures', () => {
     const before = await look()
     const jobUuid = newUuid()
     const job = create('lost', hostUuids.host2, jobUuid)
+    // What cannot be taken back at once is tried again; that nothing is left is looked at below.
     const outcome = assert.rejects(
       job,
-      /the management node stopped during vm.create; everything .* rolled back/,
+      /the management node stopped during vm\.create; .*(rolled back|tried again)/,
     )
     await reached(client, jobUuid, 'boot')
     await killManagement()
@@ -189,6 +198,9 @@ describe('failures', () => {
     await guestSays(lab, ip, '/cgi-bin/renew', 'LEASE')
   })
 
+  declareImageFailures(getCloud)
+  declareDiskFull(getCloud, () => ({ ...parts, hostUuid: String(hostUuids.host1) }))
+
   test('a host loses its power while a VM is created there', async (t) => {
     const { client, lab } = getCloud()
     if (nameOfHost((await vmNow(web.uuid)).hostUuid) !== 'host2')
@@ -208,21 +220,13 @@ describe('failures', () => {
     assert.match(message, /10\.98\.0\.12:7070 for vm\.start: .*TIMEDOUT.*will be tried again/)
     await lab.host('host2').start()
     await client.call(reconnectHost, { uuid: String(hostUuids.host2) })
-    const mine = (lines: readonly string[] = []) =>
-      lines.filter((line) => /^(file|domain|process qemu)/.test(line))
-    await waitFor(
-      'what the VM left to be taken back',
-      async () => {
-        const { hosts, rows } = await look()
-        assert.deepEqual(rows, before.rows)
-        assert.deepEqual(
-          mine(hosts.host2).filter((line) => line.startsWith('file')),
-          mine(before.hosts.host2).filter((line) => line.startsWith('file')),
-        )
-        return true
-      },
-      { timeoutMs: 20_000 },
-    )
+    const files = (lines: readonly string[] = []) => lines.filter((line) => line.startsWith('file'))
+    const isUndone = async () => {
+      const { hosts, rows } = await look()
+      assert.deepEqual([files(hosts.host2), rows], [files(before.hosts.host2), before.rows])
+      return true
+    }
+    await waitFor('what the VM left to be taken back', isUndone, { timeoutMs: 20_000 })
     await stateBecomes(web.uuid, 'Stopped')
     await client.call(startVmInstance, { uuid: web.uuid, hostUuid: String(hostUuids.host2) })
   })

@@ -1,6 +1,7 @@
+import type { AgentClient } from '#agent-rpc'
 import * as calls from '#agents/kvm-host/contract/storage.ts'
 import { find, findOne, oneOf, remove } from '#db'
-import { formatSize } from '#kernel'
+import { describeError, formatSize } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { imageAddress } from '#plugins/backup-storage/contract/messages.ts'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
@@ -113,14 +114,36 @@ async function bringImage(
     await ctx.db.write((tx) => capacity.reserveCache(tx, capacity.booksOf(ctx), row))
   const source = await ctx.bus.call(imageAddress, { backupStorageUuid: image.backupStorageUuid })
   const agent = await agentOfHost(ctx, hostUuid)
-  await agent.call(calls.cacheImage, {
+  const copy = agent.call(calls.cacheImage, {
     source: { ...source, path: image.backupStoragePath },
     cachePath: path,
     sizeBytes: image.actualSizeBytes,
     sha256: image.sha256,
     format: image.format,
   })
+  await copy.catch(async (error: unknown) => {
+    await releaseMissing(ctx, agent, row)
+    throw error
+  })
   return path
+}
+
+/** An image that could not be brought takes no space, unless another attempt has brought it. */
+async function releaseMissing(
+  ctx: PluginContext,
+  agent: AgentClient,
+  row: Parameters<typeof capacity.releaseCache>[2] & { readonly installPath: string },
+): Promise<void> {
+  try {
+    if ((await agent.call(calls.statVolume, { path: row.installPath })).exists) return
+    await ctx.db.write((tx) => capacity.releaseCache(tx, capacity.booksOf(ctx), row))
+  } catch (error) {
+    // The host is away; once the image is gone the space is given back in any case.
+    ctx.log.warn(
+      { ...row, err: describeError(error) },
+      'the space of an image that was not cached stays taken',
+    )
+  }
 }
 
 async function reject(
