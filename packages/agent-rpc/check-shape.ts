@@ -1,9 +1,13 @@
 import type { Field, Shape } from '#contract'
 import { CloudError, sysErrors } from '#kernel'
 
+// Texts such as what a tool printed may be longer than declared; nothing honest is longer than this.
+const MAX_TEXT = 65_536
+const MAX_ITEMS = 100_000
+
 /**
- * Checks what one program sends another against the declared shape: members are there and of their kind. Nothing is converted,
- * copied or measured; a mismatch is a bug or a version that does not fit, hence SYS.1000. `owner` begins the message.
+ * Checks what one program sends another against the declared shape: members are there, of their kind, in their range, and no
+ * longer than anything honest is. Nothing is converted or copied; a mismatch is a bug or a version that does not fit, hence SYS.1000. `owner` begins the message.
  */
 export function checkShape(shape: Shape, value: unknown, owner: string): void {
   const wrong = mismatch(shape, value, '')
@@ -34,10 +38,7 @@ const checks: Record<Field['kind'], Check> = {
   timestamp: numberMismatch,
   boolean: (_field, value, path) =>
     typeof value === 'boolean' ? undefined : expected(path, 'true or false', value),
-  list: (field, value, path) =>
-    Array.isArray(value)
-      ? firstMismatch(field.constraints.element, value.entries(), path)
-      : expected(path, 'a list', value),
+  list: listMismatch,
   map: (field, value, path) =>
     isPlain(value)
       ? firstMismatch(field.constraints.element, Object.entries(value), path)
@@ -48,13 +49,26 @@ const checks: Record<Field['kind'], Check> = {
 
 function stringMismatch(field: Field, value: unknown, path: string): string | undefined {
   if (typeof value !== 'string') return expected(path, 'a string', value)
-  const { choices } = field.constraints
+  const { choices, max = 0 } = field.constraints
+  const limit = Math.max(max, MAX_TEXT)
+  if (value.length > limit) return `${path} is ${value.length} characters long, at most ${limit} are allowed`
   if (choices === undefined || choices.includes(value)) return undefined
   return `${path} must be one of [${choices.join(', ')}]`
 }
 
-function numberMismatch(_field: Field, value: unknown, path: string): string | undefined {
-  return Number.isSafeInteger(value) ? undefined : expected(path, 'a whole number', value)
+function numberMismatch(field: Field, value: unknown, path: string): string | undefined {
+  if (!Number.isSafeInteger(value)) return expected(path, 'a whole number', value)
+  const [least, most] = field.constraints.range ?? [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
+  const number = Number(value)
+  return number >= least && number <= most
+    ? undefined
+    : `${path} must be between ${least} and ${most}, got ${number}`
+}
+
+function listMismatch(field: Field, value: unknown, path: string): string | undefined {
+  if (!Array.isArray(value)) return expected(path, 'a list', value)
+  if (value.length > MAX_ITEMS) return `${path} has ${value.length} items, at most ${MAX_ITEMS} are allowed`
+  return firstMismatch(field.constraints.element, value.entries(), path)
 }
 
 function firstMismatch(

@@ -1,20 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 import type { Infer, Shape } from '#contract'
-import {
-  CloudError,
-  type Disposable,
-  type ErrorBody,
-  fromErrorBody,
-  type Logger,
-  newUuid,
-  sysErrors,
-} from '#kernel'
+import { CloudError, type Disposable, type Logger, newUuid, sysErrors } from '#kernel'
 import type { AgentCall, AgentClient, AgentEvent, CallOptions } from './call.ts'
 import { checkShape } from './check-shape.ts'
 import { isClosedEarly } from './client-errors.ts'
 import { followEvents } from './event-stream.ts'
 import { readLines } from './lines.ts'
+import { errorOfPeer, percentOfPeer } from './peer-words.ts'
 import type { AgentHello } from './server.ts'
 import { createWire, type Wire, type WireOptions } from './wire.ts'
 
@@ -48,6 +41,8 @@ export interface RemoteAgent extends AgentConnection {
 
 const TUNNEL_TIMEOUT_MS = 30_000
 const GET_SILENCE_MS = 60_000
+// Of answers that are not outputs: who the agent is, why it refused.
+const MAX_TEXT_BYTES = 1024 * 1024
 
 /** Connects to an agent when first used; connections are kept and reused. */
 export function createAgentClient(options: AgentClientOptions): RemoteAgent {
@@ -120,13 +115,14 @@ async function readOutcome(
   onProgress: ((percent: number) => void) | undefined,
 ): Promise<unknown> {
   for await (const text of readLines(response)) {
-    const line = JSON.parse(text) as { progress?: number; output?: unknown; error?: ErrorBody }
-    if (line.error !== undefined) throw fromErrorBody(line.error)
+    const line = JSON.parse(text) as { progress?: unknown; output?: unknown; error?: unknown }
+    if (line.error !== undefined) throw errorOfPeer(line.error)
     if (line.output !== undefined) {
       response.resume()
       return line.output
     }
-    if (line.progress !== undefined) onProgress?.(line.progress)
+    const percent = percentOfPeer(line.progress)
+    if (percent !== undefined) onProgress?.(percent)
   }
   throw Object.assign(new Error('the answer ended before its last line'), { code: 'TRUNCATED' })
 }
@@ -169,19 +165,24 @@ async function getStream(
 async function accepted(response: IncomingMessage, status: number): Promise<IncomingMessage> {
   if (response.statusCode === status) return response
   const text = await readText(response)
-  let body: { error?: ErrorBody } | undefined
+  let body: { error?: unknown } | null | undefined
   try {
-    body = JSON.parse(text) as { error?: ErrorBody }
+    body = JSON.parse(text) as { error?: unknown } | null
   } catch {
     // Not one of ours; the status has to do.
   }
-  if (body?.error !== undefined) throw fromErrorBody(body.error)
+  if (body?.error !== undefined) throw errorOfPeer(body.error)
   throw new CloudError(sysErrors.httpError, `the agent answered with HTTP status ${response.statusCode}`)
 }
 
 async function readText(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk)
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size > MAX_TEXT_BYTES) throw new Error(`the answer is longer than ${MAX_TEXT_BYTES} bytes`)
+  }
   return Buffer.concat(chunks).toString('utf8')
 }
 

@@ -3,6 +3,7 @@ import { type Disposable, describeError, type Logger } from '#kernel'
 import type { AgentEvent } from './call.ts'
 import type { EventLine } from './event-log.ts'
 import { readLines } from './lines.ts'
+import { readEventLine } from './peer-words.ts'
 
 export interface EventFollower {
   open(path: string, signal: AbortSignal): Promise<IncomingMessage>
@@ -16,6 +17,7 @@ export interface EventFollower {
   onDown(error: unknown): void
 }
 
+const MAX_LINE_BYTES = 1024 * 1024
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 10_000
 
@@ -71,9 +73,9 @@ async function readStream(
   const timer = setTimeout(onSilence, follower.silenceMs)
   try {
     const response = await follower.open(`/events${query}`, AbortSignal.any([stop, silence.signal]))
-    for await (const text of readLines(response)) {
+    for await (const text of readLines(response, MAX_LINE_BYTES)) {
       timer.refresh()
-      if (text !== '') take(follower, state, JSON.parse(text) as EventLine)
+      if (text !== '') take(follower, state, readEventLine(text))
     }
   } catch (error) {
     throw silence.signal.aborted ? silence.signal.reason : error

@@ -100,6 +100,14 @@ export function long(description: string, range?: readonly [number, number]): Fi
   return field('long', description, { range: range ?? [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] })
 }
 
+// 1 PiB. Sums over all hosts must stay whole numbers, also when one of them lies.
+const MAX_BYTES = 2 ** 50
+
+/** A size somebody measured, in bytes: 0 to 1 PiB. */
+export function bytes(description: string): Field<number, true> {
+  return long(description, [0, MAX_BYTES])
+}
+
 export function bool(description: string): Field<boolean, true> {
   return field('boolean', description)
 }

@@ -15,6 +15,7 @@ export {
 export {
   anything,
   bool,
+  bytes,
   type Constraints,
   choice,
   type Defaulted,

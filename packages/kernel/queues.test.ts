@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { KeyedQueues, Limiter } from './queues.ts'
+import { currentTask, type Task, withTask } from './task.ts'
 
 function gate(): { promise: Promise<void>; open: () => void } {
   const { promise, resolve } = Promise.withResolvers<void>()
@@ -192,4 +194,52 @@ test('a limit of nothing holds everything until it grows', async () => {
   limit = 1
   limiter.admit()
   assert.equal(await work, 'ran')
+})
+
+test('work that waits for its own queue is told so instead of hanging, at any depth and across awaits', async () => {
+  const queues = new KeyedQueues()
+  const inner = () => queues.run('a', 'inner', async () => 1)
+  const nested = queues.run('a', 'outer', async () => {
+    await setImmediate()
+    return queues.run('b', 'between', inner)
+  })
+  const message = 'inner waits for the queue a, in which outer waits for it: neither would ever end'
+  await assert.rejects(nested, { name: 'Error', message })
+  assert.deepEqual(queues.entries(), [])
+  // Other instances and other keys are other queues.
+  const others = new KeyedQueues()
+  assert.equal(
+    await queues.run('a', 'x', () => others.run('a', 'y', () => queues.run('b', 'z', async () => 2))),
+    2,
+  )
+})
+
+test('what ended work left behind may use its queue again, and so may work that waits beside it', async () => {
+  const queues = new KeyedQueues()
+  const { promise: later, resolve: go } = Promise.withResolvers<void>()
+  let left: Promise<string> | undefined
+  await queues.run('a', 'first', async () => {
+    left = later.then(() => queues.run('a', 'left behind', async () => 'ran'))
+  })
+  go()
+  assert.equal(await left, 'ran')
+})
+
+test('work that waited runs for the task of its own caller, not for that of the work before it', async () => {
+  const queues = new KeyedQueues()
+  const task = (id: string): Task => ({
+    id,
+    name: id,
+    signal: new AbortController().signal,
+    progress: () => {},
+  })
+  const seen: (string | undefined)[] = []
+  const look = async () => {
+    seen.push(currentTask()?.id)
+    await setImmediate()
+  }
+  const runs = ['a', 'b'].map((id) => withTask(task(id), () => queues.run('k', id, look)))
+  runs.push(queues.run('k', 'nobody', look))
+  await Promise.all(runs)
+  assert.deepEqual(seen, ['a', 'b', undefined])
 })

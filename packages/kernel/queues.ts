@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { CloudError, sysErrors } from './errors.ts'
 
 /** What an operator may see of one waiting or running piece of work. */
@@ -18,6 +19,17 @@ interface Waiting {
   stopListening: () => void
 }
 
+/** Work under way in a queue, and the work that called it. */
+interface Holder {
+  readonly queues: KeyedQueues
+  readonly key: string
+  readonly label: string
+  ended: boolean
+  readonly outer: Holder | undefined
+}
+
+const holders = new AsyncLocalStorage<Holder>()
+
 /**
  * Runs work on the same key one after the other in arrival order, work on different keys at the same time.
  * This is how a resource is serialised: no locks, one queue for each resource, gone when empty.
@@ -27,10 +39,14 @@ export class KeyedQueues {
 
   /**
    * Runs `work` when everything queued earlier under `key` has ended. `label` is shown to operators. Work whose `signal` fires
-   * before it starts is never run; the promise then rejects with SYS.1017.
+   * before it starts is never run; the promise then rejects with SYS.1017. Work that asks for a queue it is itself in would wait
+   * for its own end: that is a bug, and rejected at once with an Error that names both.
    */
   run<T>(key: string, label: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (signal?.aborted === true) return Promise.reject(cancelled(label, key))
+    const outer = holders.getStore()
+    const same = this.#holderOf(key, outer)
+    if (same !== undefined) return Promise.reject(waitsForItself(label, key, same))
     return new Promise<T>((resolve, reject) => {
       const queue = this.#queues.get(key) ?? []
       const entry: Waiting = {
@@ -42,17 +58,20 @@ export class KeyedQueues {
         start: () => {
           entry.startedAtMs = Date.now()
           entry.stopListening()
-          // The queue moves on first, so that who is told of the end no longer sees the work in it.
-          const running = (async () => work())()
-          running.finally(() => this.#next(key)).then(resolve, reject)
+          begin()
         },
       }
+      let begin: () => void = () => void this.#execute({ key, label, outer }, work).then(resolve, reject)
       queue.push(entry)
       if (queue.length === 1) {
         this.#queues.set(key, queue)
         entry.start()
         return
       }
+      // Work that waited is started by the work before it, yet belongs to the task of its own caller, as `then` does.
+      const turn = Promise.withResolvers<void>()
+      void turn.promise.then(begin)
+      begin = turn.resolve
       if (signal === undefined) return
       const cancel = () => this.#cancel(key, entry)
       signal.addEventListener('abort', cancel, { once: true })
@@ -73,6 +92,24 @@ export class KeyedQueues {
     )
   }
 
+  /** Runs work whose turn has come. The queue moves on first, so that who is told of the end no longer sees the work in it. */
+  #execute<T>(what: Pick<Holder, 'key' | 'label' | 'outer'>, work: () => Promise<T>): Promise<T> {
+    const holder: Holder = { ...what, queues: this, ended: false, outer: running(what.outer) }
+    return holders
+      .run(holder, async () => work())
+      .finally(() => {
+        holder.ended = true
+        this.#next(what.key)
+      })
+  }
+
+  /** The work in the queue of `key` that the caller is part of. What it left behind when it ended may queue again. */
+  #holderOf(key: string, from: Holder | undefined): Holder | undefined {
+    for (let at = from; at !== undefined; at = at.outer)
+      if (at.key === key && at.queues === this && !at.ended) return at
+    return undefined
+  }
+
   #next(key: string): void {
     const queue = this.#queues.get(key)
     if (queue === undefined) return
@@ -90,6 +127,19 @@ export class KeyedQueues {
     queue.splice(at, 1)
     entry.reject(cancelled(entry.label, key))
   }
+}
+
+/** The innermost that has not ended: timers and streams begun in ended work must not keep a chain of it. */
+function running(holder: Holder | undefined): Holder | undefined {
+  let at = holder
+  while (at?.ended === true) at = at.outer
+  return at
+}
+
+function waitsForItself(label: string, key: string, holder: Holder): Error {
+  return new Error(
+    `${label} waits for the queue ${key}, in which ${holder.label} waits for it: neither would ever end`,
+  )
 }
 
 function cancelled(label: string, key: string): CloudError {

@@ -1,6 +1,7 @@
+import type { AgentEvent } from '#agent-rpc'
 import { listVms, vmStateEvent } from '#agents/kvm-host/contract/host.ts'
 import { find, oneOf } from '#db'
-import { CloudError, describeError, sysErrors } from '#kernel'
+import { CloudError, describeError, isUuid, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { hostErrors } from '#plugins/host/contract/errors.ts'
@@ -19,6 +20,8 @@ const resting = [vmState.running, vmState.paused, vmState.unknown]
 
 /** Keeps the states of VMs true to what their hosts say. */
 export function observeHosts(ctx: PluginContext): void {
+  // VMs whose news waits to be looked at. News says nothing but that it is time to ask, so that once is enough for many.
+  const waiting = new Set<string>()
   ctx.hook(hostHook, {
     connected: (host) => reconcileHost(ctx, host),
     disconnected: async (host) => {
@@ -26,10 +29,16 @@ export function observeHosts(ctx: PluginContext): void {
         await settleQuietly(ctx, vm.uuid, () => markUnknown(ctx, vm.uuid))
     },
     event: async (host, event) => {
-      if (event.name !== vmStateEvent.name || event.data.byAgent === true) return
-      const vmUuid = String(event.data.vmUuid)
+      const vmUuid = vmInNews(event)
+      if (vmUuid === undefined || waiting.has(vmUuid)) return
       const vm = await findVm(ctx.db, vmUuid)
-      if (vm?.hostUuid === host.uuid) await settleQuietly(ctx, vmUuid, () => settleResting(ctx, vmUuid))
+      if (vm?.hostUuid !== host.uuid || waiting.has(vmUuid)) return
+      waiting.add(vmUuid)
+      await settleQuietly(ctx, vmUuid, () => {
+        // From here on the answer may be older than the next news.
+        waiting.delete(vmUuid)
+        return settleResting(ctx, vmUuid)
+      }).finally(() => waiting.delete(vmUuid))
     },
     beforeMaintain: async (host) => {
       const reason = await whatRunsOn(ctx, host)
@@ -47,6 +56,12 @@ async function whatRunsOn(ctx: PluginContext, host: Host): Promise<string | unde
   if (vm === undefined) return undefined
   const others = more.length === 0 ? '' : ` and ${more.length} more`
   return `the host ${host.name} still runs the VM ${vm.name}[uuid:${vm.uuid}]${others}; move or stop them first`
+}
+
+/** The VM an event of a host tells about, when somebody but us changed its state. */
+function vmInNews({ name, data }: AgentEvent): string | undefined {
+  if (name !== vmStateEvent.name || data.byAgent === true) return undefined
+  return typeof data.vmUuid === 'string' && isUuid(data.vmUuid) ? data.vmUuid : undefined
 }
 
 /** Compares what should be on a host with what is: states, then network services. Unknown domains are reported, never touched. */

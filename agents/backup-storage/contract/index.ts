@@ -1,5 +1,5 @@
 import { defineAgentCall } from '#agent-rpc'
-import { bool, choice, list, long, optional, struct, text } from '#contract'
+import { bool, bytes, choice, list, long, optional, struct, text } from '#contract'
 
 const imagePath = text('Path of the image, absolute and below the root.', { max: 1024 })
 
@@ -10,7 +10,7 @@ export const initBackupStorage = defineAgentCall({
     root: text('Absolute directory.', { max: 1024, pattern: /^\/[\w./-]+$/ }),
     storageUuid: text('Uuid of the backup storage.'),
   },
-  output: { totalBytes: long('Size of the file system.'), availableBytes: long('Free for us.') },
+  output: { totalBytes: bytes('Size of the file system.'), availableBytes: bytes('Free for us.') },
 })
 
 export const pingBackupStorage = defineAgentCall({
@@ -20,8 +20,8 @@ export const pingBackupStorage = defineAgentCall({
   input: {},
   output: {
     agentVersion: text('Hash of the running agent bundle.'),
-    totalBytes: long('Size.'),
-    availableBytes: long('Free.'),
+    totalBytes: bytes('Size.'),
+    availableBytes: bytes('Free.'),
   },
 })
 
@@ -45,8 +45,8 @@ export const downloadImage = defineAgentCall({
   },
   output: {
     format: choice('What it is.', ['qcow2', 'raw', 'iso']),
-    virtualSizeBytes: long('What a guest would see.'),
-    actualSizeBytes: long('Size of the file.'),
+    virtualSizeBytes: bytes('What a guest would see.'),
+    actualSizeBytes: bytes('Size of the file.'),
     sha256: text('Checksum of the file.'),
   },
 })
@@ -62,7 +62,7 @@ export const statImage = defineAgentCall({
   name: 'backup.stat',
   summary: 'Whether an image is there, and its size.',
   input: { imagePath },
-  output: { exists: bool('Whether it is there.'), actualSizeBytes: optional(long('Size of the file.')) },
+  output: { exists: bool('Whether it is there.'), actualSizeBytes: optional(bytes('Size of the file.')) },
 })
 
 export const listImages = defineAgentCall({
@@ -72,7 +72,7 @@ export const listImages = defineAgentCall({
   output: {
     files: list(
       'Files.',
-      struct('BackupFile', 'One file.', { path: text('Absolute.'), actualSizeBytes: long('Bytes.') }),
+      struct('BackupFile', 'One file.', { path: text('Absolute.'), actualSizeBytes: bytes('Bytes.') }),
     ),
   },
 })

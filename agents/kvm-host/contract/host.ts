@@ -1,5 +1,5 @@
 import { defineAgentCall } from '#agent-rpc'
-import { bool, choice, int, list, long, optional, struct, text, timestamp } from '#contract'
+import { bool, bytes, choice, int, list, optional, struct, text, timestamp } from '#contract'
 
 /** State of a domain as the management knows it. */
 export const vmStates = ['Running', 'Stopped', 'Paused', 'Crashed'] as const
@@ -17,9 +17,9 @@ export const hostFacts = defineAgentCall({
     osVersion: text('VERSION_ID.'),
     architecture: text('`x86_64`, `aarch64`.'),
     cpuModel: text('Model name of the first CPU.'),
-    cpuNum: int('Online logical CPUs.'),
-    cpuSockets: int('CPU sockets.'),
-    totalMemoryBytes: long('Memory of the host.'),
+    cpuNum: int('Online logical CPUs.', [1, 65_536]),
+    cpuSockets: int('CPU sockets.', [0, 65_536]),
+    totalMemoryBytes: bytes('Memory of the host.'),
     libvirtVersion: text('`9.0.0`.'),
     qemuVersion: text('`7.2.0`.'),
     bootId: text('Changes at each boot of the host.'),
@@ -74,7 +74,7 @@ export const hostCapacity = defineAgentCall({
   name: 'host.capacity',
   summary: 'Memory in use now.',
   input: {},
-  output: { totalMemoryBytes: long('Memory.'), usedMemoryBytes: long('In use, without caches.') },
+  output: { totalMemoryBytes: bytes('Memory.'), usedMemoryBytes: bytes('In use, without caches.') },
 })
 
 /** Pushed when libvirt reports a life-cycle change: event `vm.state`. */

@@ -1,5 +1,5 @@
 import { defineAgentCall } from '#agent-rpc'
-import { bool, choice, list, long, optional, struct, text } from '#contract'
+import { bool, bytes, choice, list, long, optional, struct, text } from '#contract'
 
 const path = (what: string) =>
   text(`${what} Absolute, and inside a storage root that was initialised.`, { max: 1024 })
@@ -12,14 +12,14 @@ export const initStorage = defineAgentCall({
     root: text('Absolute directory.', { max: 1024, pattern: /^\/[\w./-]+$/ }),
     storageUuid: text('Uuid of the primary storage.'),
   },
-  output: { totalBytes: long('Size of the file system.'), availableBytes: long('Free for us.') },
+  output: { totalBytes: bytes('Size of the file system.'), availableBytes: bytes('Free for us.') },
 })
 
 export const storageCapacity = defineAgentCall({
   name: 'storage.capacity',
   summary: 'Space of a storage root.',
   input: { root: path('The root.') },
-  output: { totalBytes: long('Size of the file system.'), availableBytes: long('Free for us.') },
+  output: { totalBytes: bytes('Size of the file system.'), availableBytes: bytes('Free for us.') },
 })
 
 export const cacheImage = defineAgentCall({
@@ -39,7 +39,7 @@ export const cacheImage = defineAgentCall({
     sha256: text('Checksum, 64 hex digits.', { pattern: /^[0-9a-f]{64}$/ }),
     format: choice('Format the backup storage established.', ['qcow2', 'raw', 'iso']),
   },
-  output: { actualSizeBytes: long('Bytes the file takes on disk.') },
+  output: { actualSizeBytes: bytes('Bytes the file takes on disk.') },
 })
 
 export const createVolumeFromCache = defineAgentCall({
@@ -51,14 +51,14 @@ export const createVolumeFromCache = defineAgentCall({
     installPath: path('The new volume.'),
     sizeBytes: optional(long("Virtual size when larger than the image's.")),
   },
-  output: { virtualSizeBytes: long('What the guest sees.'), actualSizeBytes: long('Bytes on disk.') },
+  output: { virtualSizeBytes: bytes('What the guest sees.'), actualSizeBytes: bytes('Bytes on disk.') },
 })
 
 export const createEmptyVolume = defineAgentCall({
   name: 'storage.create-empty',
   summary: 'Creates an empty qcow2 volume. A repeat finds it and does nothing.',
   input: { installPath: path('The new volume.'), sizeBytes: long('Virtual size.') },
-  output: { virtualSizeBytes: long('What the guest sees.'), actualSizeBytes: long('Bytes on disk.') },
+  output: { virtualSizeBytes: bytes('What the guest sees.'), actualSizeBytes: bytes('Bytes on disk.') },
 })
 
 export const deletePath = defineAgentCall({
@@ -75,8 +75,8 @@ export const statVolume = defineAgentCall({
   output: {
     exists: bool('Whether the file is there.'),
     format: optional(text('qcow2 or raw.')),
-    virtualSizeBytes: optional(long('What the guest sees.')),
-    actualSizeBytes: optional(long('Bytes on disk.')),
+    virtualSizeBytes: optional(bytes('What the guest sees.')),
+    actualSizeBytes: optional(bytes('Bytes on disk.')),
     backingPath: optional(text('The file it is an overlay of.')),
   },
 })
@@ -90,7 +90,7 @@ export const listStorage = defineAgentCall({
       'Files.',
       struct('StorageFile', 'One file.', {
         path: text('Absolute.'),
-        actualSizeBytes: long('Bytes on disk.'),
+        actualSizeBytes: bytes('Bytes on disk.'),
       }),
     ),
   },

@@ -1,5 +1,5 @@
 import { defineAgentCall } from '#agent-rpc'
-import { bool, choice, type Infer, int, list, long, optional, struct, text } from '#contract'
+import { bool, bytes, choice, type Infer, int, list, long, optional, struct, text } from '#contract'
 import { vmStates } from './host.ts'
 
 export const cacheModes = ['none', 'writethrough', 'writeback'] as const
@@ -116,8 +116,8 @@ export const vmInfo = defineAgentCall({
       'Interfaces.',
       struct('LiveNic', 'A NIC.', { mac: text('MAC.'), deviceName: text('Tap.'), bridge: text('Bridge.') }),
     ),
-    cpuNum: int('Virtual CPUs, 0 when stopped.'),
-    memoryBytes: long('Memory, 0 when stopped.'),
+    cpuNum: int('Virtual CPUs, 0 when stopped.', [0, 65_536]),
+    memoryBytes: bytes('Memory, 0 when stopped.'),
   },
 })
 
@@ -156,10 +156,16 @@ export const consoleInfo = defineAgentCall({
   },
 })
 
+const migrationUuid = text('Uuid of this migration.', { pattern: /^[0-9a-f]{32}$/ })
+
 export const prepareMigration = defineAgentCall({
   name: 'vm.prepare-migration',
   summary: 'On the destination: opens the sockets through which the source sends the VM. Repeats are fine.',
-  input: { ...target, migrationUuid: text('Uuid of this migration.') },
+  input: {
+    ...target,
+    migrationUuid,
+    sourceUuid: optional(text('Uuid of the host it comes from: only its agent is let in then.')),
+  },
   output: {},
 })
 export const migrateVm = defineAgentCall({
@@ -170,7 +176,7 @@ export const migrateVm = defineAgentCall({
   timeoutMs: 3 * 3600_000,
   input: {
     ...target,
-    migrationUuid: text('Uuid of this migration.', { pattern: /^[0-9a-f]{32}$/ }),
+    migrationUuid,
     destination: struct('MigrationTarget', 'Agent of the destination.', {
       address: text('Address.'),
       port: int('Port.'),
@@ -188,7 +194,7 @@ export const cleanMigration = defineAgentCall({
     'On either side: closes the sockets of a migration and, on the destination, removes a half-arrived domain.',
   input: {
     ...target,
-    migrationUuid: text('Uuid of this migration.', { pattern: /^[0-9a-f]{32}$/ }),
+    migrationUuid,
     destroyIncoming: bool('Remove an incoming, not yet running domain.'),
   },
   output: {},

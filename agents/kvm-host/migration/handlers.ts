@@ -8,7 +8,8 @@ import { withDomain } from '../libvirt/domain.ts'
 import { parseQemuOwner } from '../libvirt/domain-parse.ts'
 import { loadLibvirt } from '../libvirt/ffi.ts'
 import { destroyDomain, makeLogDirectory } from '../libvirt/power.ts'
-import { migrationPaths, parseTunnelPath, TUNNEL_PREFIX, tunnelPath } from './channels.ts'
+import { type MigrationChannel, migrationPaths, TUNNEL_PREFIX, tunnelPath } from './channels.ts'
+import { createIncomingMigrations, type IncomingMigrations } from './incoming.ts'
 import { migrateDomain } from './migrate.ts'
 import {
   makeSocketDirectory,
@@ -42,14 +43,13 @@ export interface MigrationArea {
 
 /** What this agent has open for migrations. All of it ends with the agent, and the VM then stays where it is. */
 interface State {
-  /** Migrations to this host that were announced: migration uuid to VM uuid. */
-  readonly incoming: Map<string, string>
+  readonly incoming: IncomingMigrations
   readonly outgoing: Map<string, Outgoing>
 }
 
 /** The commands that move a running VM between two hosts through the agents' own connections. */
 export function createMigrationHandlers(deps: MigrationDeps): MigrationArea {
-  const state: State = { incoming: new Map(), outgoing: new Map() }
+  const state: State = { incoming: createIncomingMigrations(), outgoing: new Map() }
   return {
     handlers: {
       prepareMigration: (input) => prepare(deps, state, input),
@@ -57,7 +57,12 @@ export function createMigrationHandlers(deps: MigrationDeps): MigrationArea {
       cleanMigration: (input) => clean(deps, state, input),
     },
     upgradeRoutes: [
-      { prefix: TUNNEL_PREFIX, allow: ['agent'], open: ({ path }) => openIncoming(deps, state, path) },
+      {
+        prefix: TUNNEL_PREFIX,
+        allow: ['agent'],
+        open: ({ path, peer }) =>
+          state.incoming.open(path, peer, (uuid, channel) => connectTo(deps, uuid, channel)),
+      },
     ],
     dispose: async () => {
       for (const outgoing of state.outgoing.values()) await outgoing.close()
@@ -68,7 +73,7 @@ export function createMigrationHandlers(deps: MigrationDeps): MigrationArea {
 async function prepare(
   deps: MigrationDeps,
   state: State,
-  { vmUuid, migrationUuid }: { vmUuid: string; migrationUuid: string },
+  { vmUuid, migrationUuid, sourceUuid }: CallInput<typeof kvmHostCalls.prepareMigration>,
 ): Promise<Record<never, never>> {
   const present = await withDomain(deps.vm.client, vmUuid, async (domain) => domain && !domain.moving)
   if (present)
@@ -78,17 +83,11 @@ async function prepare(
     )
   await makeLogDirectory(deps.vm)
   await makeSocketDirectory(migrationPaths(deps.socketRoot, migrationUuid), await qemuOwner(deps.vm))
-  state.incoming.set(migrationUuid, vmUuid)
+  state.incoming.announce(migrationUuid, sourceUuid)
   return {}
 }
 
-async function openIncoming(deps: MigrationDeps, state: State, path: string): Promise<Duplex> {
-  const { migrationUuid, channel } = parseTunnelPath(path)
-  if (!state.incoming.has(migrationUuid))
-    throw new CloudError(
-      sysErrors.resourceNotFound,
-      `migration ${migrationUuid} was not announced to this host`,
-    )
+function connectTo(deps: MigrationDeps, migrationUuid: string, channel: MigrationChannel): Promise<Duplex> {
   const paths = migrationPaths(deps.socketRoot, migrationUuid)
   return connectSocket(channel === 'libvirt' ? deps.vm.config.libvirtSocket : paths[channel])
 }
@@ -156,7 +155,7 @@ async function clean(
   state: State,
   input: { vmUuid: string; migrationUuid: string; destroyIncoming: boolean },
 ): Promise<Record<never, never>> {
-  state.incoming.delete(input.migrationUuid)
+  state.incoming.end(input.migrationUuid)
   await state.outgoing.get(input.migrationUuid)?.close()
   if (input.destroyIncoming) {
     const halfArrived = await withDomain(

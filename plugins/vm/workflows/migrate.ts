@@ -103,12 +103,13 @@ function moveSteps(ctx: PluginContext) {
   })
   const prepare = defineStep<Move, void>({
     name: 'prepare-destination',
-    run: async ({ vmUuid, migrationUuid, destination }) => {
+    run: async ({ vmUuid, migrationUuid, sourceUuid, destination }) => {
       const nics = await servedNics(ctx, vmUuid)
       if (nics.length > 0) await ctx.bus.call(applyServices, { hostUuid: destination.hostUuid, nics })
       await (await agentOfHost(ctx, destination.hostUuid)).call(calls.prepareMigration, {
         vmUuid,
         migrationUuid,
+        sourceUuid,
       })
     },
     undo: async (move) => {

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { newUuid } from '#kernel'
+import { waitFor } from '#testkit'
+import { queryVmInstance } from '../contract/create-apis.ts'
+import { createVm, startCloudWithVm } from './vm-scene.ts'
+
+const news = (data: Record<string, unknown>) => ({ name: 'vm.state', atMs: Date.now(), data })
+
+test('a host that floods its management with news makes it ask once more, not once for each', async (t) => {
+  const { cloud, host, vm } = await startCloudWithVm(t)
+  const asked = host.knobs.count('vmInfo')
+  const held = host.knobs.hold('vmInfo')
+  host.core.emit(news({ vmUuid: vm.uuid, state: 'Stopped', byAgent: false }))
+  await held.waiting
+  for (let i = 0; i < 5_000; i += 1)
+    host.core.emit(news({ vmUuid: vm.uuid, state: 'Stopped', byAgent: false }))
+  const { queues } = cloud.cloud.context
+  await waitFor('the second question to wait', () => queues.entries().length > 1)
+  assert.equal(queues.entries().filter(({ key }) => key.includes(vm.uuid)).length, 2)
+  held.release()
+  await waitFor('the questions to be answered', () => queues.entries().length === 0)
+  assert.equal(host.knobs.count('vmInfo') - asked, 2)
+})
+
+test('news of what a host does not have, or that is no news, changes nothing and asks nobody', async (t) => {
+  const { cloud, dc, host, vm } = await startCloudWithVm(t, { hosts: 2 })
+  const other = await createVm(cloud, dc, { name: 'other', hostUuid: dc.hosts[1] })
+  const asked = cloud.world.hosts.values().reduce((sum, { knobs }) => sum + knobs.count('vmInfo'), 0)
+  const strange = [
+    other.uuid,
+    newUuid(),
+    '',
+    7,
+    null,
+    undefined,
+    { toString: 'x' },
+    [vm.uuid],
+    '__proto__',
+    `${vm.uuid} `,
+  ]
+  for (const vmUuid of strange) host.core.emit(news({ vmUuid, state: 'Stopped', byAgent: 0 }))
+  host.core.emit({ ...news({ vmUuid: vm.uuid }), name: 'constructor' })
+  // Last, and true: when it has been looked at, so were those before it.
+  host.knobs.crashVm(vm.uuid)
+  await waitFor('the crash to be noticed', async () => {
+    const shown = await cloud.query(queryVmInstance)
+    return shown.find(({ uuid }) => uuid === vm.uuid)?.state === 'Stopped'
+  })
+  const now = cloud.world.hosts.values().reduce((sum, { knobs }) => sum + knobs.count('vmInfo'), 0)
+  assert.equal(now - asked, 1)
+  const shown = await cloud.query(queryVmInstance)
+  assert.equal(shown.find(({ uuid }) => uuid === other.uuid)?.state, 'Running')
+})
