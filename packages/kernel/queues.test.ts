@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { KeyedQueues, Limiter } from './queues.ts'
 import { currentTask, type Task, withTask } from './task.ts'
+
+/** Lets everything that is ready run. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 function gate(): { promise: Promise<void>; open: () => void } {
   const { promise, resolve } = Promise.withResolvers<void>()
@@ -200,7 +202,7 @@ test('work that waits for its own queue is told so instead of hanging, at any de
   const queues = new KeyedQueues()
   const inner = () => queues.run('a', 'inner', async () => 1)
   const nested = queues.run('a', 'outer', async () => {
-    await setImmediate()
+    await turn()
     return queues.run('b', 'between', inner)
   })
   const message = 'inner waits for the queue a, in which outer waits for it: neither would ever end'
@@ -236,7 +238,7 @@ test('work that waited runs for the task of its own caller, not for that of the 
   const seen: (string | undefined)[] = []
   const look = async () => {
     seen.push(currentTask()?.id)
-    await setImmediate()
+    await turn()
   }
   const runs = ['a', 'b'].map((id) => withTask(task(id), () => queues.run('k', id, look)))
   runs.push(queues.run('k', 'nobody', look))
