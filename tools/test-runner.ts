@@ -9,7 +9,7 @@ import { isAnotherRunActive, makeRunFolder, watchForLeaks } from './test-run/lea
 import { countTotals, describeFile, describeRun } from './test-run/report.ts'
 import { type FileResult, runTestFile } from './test-run/run-file.ts'
 
-const timeLimitsMs: Record<TestKind, number> = { unit: 60_000, cases: 120_000, e2e: 900_000 }
+const timeLimitsMs: Record<TestKind, number> = { unit: 60_000, cases: 300_000, e2e: 900_000 }
 const parallelFiles = 2
 const noRootReason =
   'end-to-end tests make network namespaces and virtual machines: run ./zstack test as root'

@@ -1,7 +1,7 @@
 import type { AgentClient } from '#agent-rpc'
 import { backupStorageCalls } from '#agents/backup-storage/contract/index.ts'
 import * as storage from '#agents/kvm-host/contract/storage.ts'
-import { find, findOne, get } from '#db'
+import { find, findOne, get, not } from '#db'
 import type { PluginContext } from '#plugin-host'
 import { backupStorage } from '#plugins/backup-storage/contract/resources.ts'
 import { type Host, host } from '#plugins/host/contract/resources.ts'
@@ -23,18 +23,20 @@ export interface SimulatedAgents {
 
 /**
  * Simulated machines live in the memory of the management process and are switched off with it. When it starts again their disks are
- * filled with what the database says they hold; guests are off, as after a power cut of real hosts.
+ * filled with what the database says they hold; guests are off, as after a power cut of real hosts. What was being made when it stopped
+ * is left out: it is about to be taken back.
  */
 export async function rebuildDisks(ctx: PluginContext, agents: SimulatedAgents): Promise<void> {
-  for (const { uuid, url } of await find(ctx.db, backupStorage, { type: backupStorageType })) {
+  const settled = { status: not('Connecting') }
+  for (const { uuid, url } of await find(ctx.db, backupStorage, { type: backupStorageType, ...settled })) {
     const agent = await agents.backupStorage(uuid)
     await agent.call(backupStorageCalls.initBackupStorage, { root: url, storageUuid: uuid })
     for (const ref of await find(ctx.db, imageBackupStorageRef, { backupStorageUuid: uuid })) {
       const row = await findOne(ctx.db, image, { uuid: ref.imageUuid })
-      if (row !== undefined && row.sha256 !== undefined) await fetchAgain(agent, row, ref.installPath)
+      if (row?.status === 'Ready' && row.sha256 !== undefined) await fetchAgain(agent, row, ref.installPath)
     }
   }
-  for (const row of await find(ctx.db, host, { hypervisorType: hostType }))
+  for (const row of await find(ctx.db, host, { hypervisorType: hostType, ...settled }))
     await rebuildHost(ctx, agents, row)
 }
 
