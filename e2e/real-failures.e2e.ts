@@ -217,7 +217,10 @@ describe('failures', () => {
     await lab.host('host2').crash()
     const { message } = await error
     t.diagnostic(`failed after ${Math.round(performance.now() - begun)} ms: ${message}`)
-    assert.match(message, /10\.98\.0\.12:7070 for vm\.start: .*TIMEDOUT.*will be tried again/)
+    assert.match(
+      message,
+      /10\.98\.0\.12:7070 for vm\.start: .*TIMEDOUT.*on the host host2.*will be tried again/,
+    )
     await lab.host('host2').start()
     await client.call(reconnectHost, { uuid: String(hostUuids.host2) })
     const files = (lines: readonly string[] = []) => lines.filter((line) => line.startsWith('file'))

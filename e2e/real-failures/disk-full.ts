@@ -52,7 +52,10 @@ export function declareDiskFull(
         (reason: unknown) => describeError(reason),
       )
       t.diagnostic(error)
-      assert.match(error, /zstack_small\/imagecache.* needs \d+ bytes, but only \d+ are free/)
+      assert.match(
+        error,
+        /zstack_small\/imagecache.* needs \d+ bytes, but only \d+ are free .*on the host host1/,
+      )
       assert.deepEqual(await take(), before)
     } finally {
       await onHosts(`rm -f ${url}/filler`)

@@ -9,6 +9,7 @@ import { hostConnector } from './contract/extensions.ts'
 import { host } from './contract/resources.ts'
 import { handleCapacity, handleHosts } from './handlers.ts'
 import { hostMigrations } from './migrations.ts'
+import { namedAgent } from './named-agent.ts'
 import { servePlacement } from './placement.ts'
 
 export const hostPlugin = definePlugin({
@@ -19,8 +20,8 @@ export const hostPlugin = definePlugin({
   migrations: hostMigrations,
   setup(ctx) {
     ctx.provide(hostAgents, 'any', async (uuid) => {
-      const { hypervisorType } = await get(ctx.db, host, uuid)
-      return ctx.driver(hostConnector, hypervisorType).client(uuid)
+      const { hypervisorType, name } = await get(ctx.db, host, uuid)
+      return namedAgent(await ctx.driver(hostConnector, hypervisorType).client(uuid), name)
     })
     const connections = ctx.own(createHostConnections(ctx))
     handleHosts(ctx, connections)

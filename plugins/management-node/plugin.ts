@@ -5,9 +5,6 @@ import { managementNode } from './contract/resources.ts'
 import { beat, handleManagementNode, join } from './handlers.ts'
 import { managementNodeMigrations } from './migrations.ts'
 
-/** Seconds. A host that comes back has its own left-overs taken back at once. */
-const leftoverInterval = 300
-
 export const managementNodePlugin = definePlugin({
   name: 'management-node',
   resources: [managementNode],
@@ -21,11 +18,6 @@ export const managementNodePlugin = definePlugin({
       'heartbeat',
       () => ctx.config.get(heartbeatInterval),
       () => beat(ctx),
-    )
-    ctx.every(
-      'take back what failed work left',
-      () => leftoverInterval,
-      async () => void (await ctx.workflows.retryStuck()),
     )
     ctx.every(
       'purge results',
