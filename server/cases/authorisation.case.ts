@@ -91,6 +91,17 @@ describe('who may do what', () => {
 })
 
 describe('secrets', () => {
+  it('are taken as they are sent: white space may be part of a password', async (t) => {
+    const cloud = await createTestCloud()
+    t.after(() => cloud.dispose())
+    const trimmed = cloud.cloud.dispatcher.apis.flatMap(({ name, input }) =>
+      Object.entries(input)
+        .filter(([, { constraints }]) => constraints.secret === true && constraints.noTrim !== true)
+        .map(([field]) => `${name}.${field}`),
+    )
+    assert.deepEqual(trimmed, [])
+  })
+
   it('are in no reply, no result of a job, no log, and nowhere in the clear in the data directory', async (t) => {
     const heard: string[] = []
     const cloud = await createTestCloud({ log: logInto(heard) })
