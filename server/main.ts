@@ -1,11 +1,11 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openSqlite } from '#db'
 import { createHttpServer } from '#http'
-import { createLogger, describeError, newUuid, Scope } from '#kernel'
+import { createLogger, describeError, Scope } from '#kernel'
 import { type Cloud, createCloud, type NodeInfo, upgradeRoute, webRoute } from '#plugin-host'
 import { proxyPort } from '#plugins/console/contract/configs.ts'
 import { readConfig, type ServerConfig, usage } from './config.ts'
+import { openDataDir } from './data-dir.ts'
 import { allPlugins } from './plugins.ts'
 import { version } from './version.ts'
 
@@ -14,8 +14,8 @@ const log = createLogger({ name: 'management', fd: 1 })
 /** One management process: database, plugins, HTTP doors. Ends on SIGTERM or SIGINT when what it serves is closed. */
 async function serve(config: ServerConfig): Promise<void> {
   const scope = new Scope()
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
-  const node = await nodeInfo(config)
+  const { nodeUuid } = scope.add(await openDataDir(config.dataDir))
+  const node: NodeInfo = { uuid: nodeUuid, address: config.address, dataDir: config.dataDir, version }
   const db = openSqlite(join(config.dataDir, 'zstack.db'))
   const cloud = await createCloud({ plugins: allPlugins(), db, node, log })
   scope.onDispose(() => cloud.stop())
@@ -60,26 +60,20 @@ async function tellConsolePort({ context }: Cloud, uiPort: number | undefined): 
   await context.config.set(proxyPort.category, proxyPort.name, uiPort)
 }
 
-/** A node keeps its uuid over restarts: what it left unfinished is its own to finish. */
-async function nodeInfo(config: ServerConfig): Promise<NodeInfo> {
-  const file = join(config.dataDir, 'node.uuid')
-  const uuid = await readFile(file, 'utf8').catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error
-    const fresh = newUuid()
-    await writeFile(file, fresh, { flush: true })
-    return fresh
-  })
-  return { uuid: uuid.trim(), address: config.address, dataDir: config.dataDir, version }
-}
-
 function fail(what: string, error: unknown): never {
   process.stderr.write(`zstack: ${what}: ${describeError(error)}\n`)
   process.exit(1)
 }
 
+let config: ServerConfig
 try {
-  await serve(readConfig(process.argv.slice(2)))
+  config = readConfig(process.argv.slice(2))
 } catch (error) {
   process.stderr.write(`usage: ${usage}\n`)
+  fail('the management node could not start', error)
+}
+try {
+  await serve(config)
+} catch (error) {
   fail('the management node could not start', error)
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { CloudError } from '#kernel'
+import { CloudError, toErrorBody } from '#kernel'
 import { defineApi } from './api.ts'
 import {
   anything,
@@ -163,4 +163,17 @@ test('a parameter nothing stands behind yet is refused when it is meant, and pas
     /field\[later\] of Api is not supported by this version yet/,
   )
   assert.throws(() => parse(shape, { many: ['one'] }, 'Api'), /field\[many\]/)
+})
+
+test('what an error quotes of the input is short, however long the input is', () => {
+  const long = 'x'.repeat(1_000_000)
+  const shape = {
+    word: optional(choice('Word.', ['a', 'b'])),
+    counts: optional(map('Counts.', int('Count.'))),
+  }
+  for (const input of [{ word: long }, { counts: { [long]: 'no number' } }, { counts: { a: long } }])
+    assert.throws(
+      () => parse(shape, input, 'Test'),
+      (error) => JSON.stringify(toErrorBody(error)).length < 2_000,
+    )
 })

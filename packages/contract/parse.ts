@@ -74,7 +74,7 @@ function parseString(field: Field, raw: unknown, path: string, owner: string): s
   }
   if (value === '' && notEmpty === true) throw bad(path, owner, 'must not be empty')
   if (choices !== undefined && !choices.includes(value)) {
-    throw bad(path, owner, `must be one of [${choices.join(', ')}], got ${JSON.stringify(value)}`)
+    throw bad(path, owner, `must be one of [${choices.join(', ')}], got ${show(value)}`)
   }
   // `search` keeps no position between calls, which `test` does for patterns with the flag g.
   if (pattern !== undefined && value.search(pattern) < 0)
@@ -127,7 +127,11 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function bad(path: string, owner: string, reason: string): CloudError {
+const MAX_PATH = 300
+
+function bad(given: string, owner: string, reason: string): CloudError {
+  // Keys of maps are the caller's own, and as long as he likes.
+  const path = given.length <= MAX_PATH ? given : `${given.slice(0, MAX_PATH)}…`
   return new CloudError(sysErrors.invalidArgument, `field[${path}] of ${owner} ${reason}`, {
     opaque: { field: path },
   })

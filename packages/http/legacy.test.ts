@@ -138,3 +138,11 @@ test('members of the wrong type are refused by name, whatever they are made of',
     assert.equal(result.error.opaque.field, name)
   }
 })
+
+test('an id longer than any uuid is refused at once, and neither kept nor sent back', async () => {
+  const id = 'x'.repeat(100_000)
+  const answer = await post({ 'org.zstack.thing.APICreateThingMsg': { name: 'a', id } })
+  assert.equal(answer.json().state, 'Done')
+  assert.ok(answer.text.length < 2_000)
+  assert.match(answer.json().result, /SYS\.1007/)
+})

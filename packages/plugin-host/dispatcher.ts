@@ -76,6 +76,8 @@ interface Recorded {
   reply: unknown
 }
 
+const MAX_JOB_ID = 64
+
 /** Every API accepts these beside its own parameters. */
 const commonInput = {
   systemTags: optional(list('System tags.', text('Tag.', { max: 1_500_000 }))),
@@ -127,6 +129,12 @@ async function answer(deps: Deps, request: ApiRequest): Promise<ApiReply> {
 async function submit(deps: Deps, request: ApiRequest): Promise<{ jobUuid: string; refusal?: ErrorBody }> {
   const { api } = request
   const jobUuid = request.jobUuid ?? newUuid()
+  // Refusals are kept for those who poll, under the id they chose: anybody may send one, so it must be of bounded size.
+  if (jobUuid.length > MAX_JOB_ID)
+    throw new CloudError(
+      sysErrors.invalidArgument,
+      `the job uuid is ${jobUuid.length} characters long, at most ${MAX_JOB_ID} are allowed`,
+    )
   let prepared: Prepared
   try {
     if (!isUuid(jobUuid))

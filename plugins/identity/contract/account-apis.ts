@@ -9,11 +9,11 @@ export const updateAccount = defineApi({
   summary: 'Change name, description or password of an account.',
   input: {
     uuid: ref('AccountVO', 'Uuid of the identity.'),
-    password: optional(secret(text('Password, as SHA-512 in hex.', { max: 255 }))),
+    password: optional(secret(text('Password, as SHA-512 in hex.', { max: 255, noTrim: true }))),
     name: optional(text('Name people see.', { max: 255 })),
     description: optional(text('Free text.')),
     oldPassword: optional(
-      secret(text('The password so far, as SHA-512 in hex; checked when given.', { max: 255 })),
+      secret(text('The password so far, as SHA-512 in hex; checked when given.', { max: 255, noTrim: true })),
     ),
   },
   output: {

@@ -12,7 +12,7 @@ export const logInByAccount = defineApi({
   summary: 'Log in and get a session.',
   input: {
     accountName: text('Name of the account.'),
-    password: secret(text('Password, as SHA-512 in hex.')),
+    password: secret(text('Password, as SHA-512 in hex.', { noTrim: true })),
     accountType: optional(text('Kind of account; there is one kind.')),
     captchaUuid: optional(text('Accepted for newer clients; no captcha is asked for.')),
     verifyCode: optional(text('Accepted for newer clients; no captcha is asked for.')),

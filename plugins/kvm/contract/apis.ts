@@ -9,7 +9,7 @@ export const addKVMHost = defineApi({
   summary: 'Add a KVM host: install what it lacks, deploy the agent over SSH, connect.',
   input: {
     username: text('SSH user.', { max: 255 }),
-    password: secret(text('SSH password; kept encrypted, for reconnects.', { max: 255 })),
+    password: secret(text('SSH password; kept encrypted, for reconnects.', { max: 255, noTrim: true })),
     sshPort: withDefault(int('SSH port.', [1, 65535]), 22),
     name: text('Name people see.', { max: 255 }),
     description: optional(text('Free text.')),
@@ -30,7 +30,9 @@ export const updateKVMHost = defineApi({
   summary: 'Change a KVM host, its SSH account included.',
   input: {
     username: optional(text('SSH user.', { max: 255, notEmpty: true })),
-    password: optional(secret(text('SSH password; kept encrypted, for reconnects.', { max: 255 }))),
+    password: optional(
+      secret(text('SSH password; kept encrypted, for reconnects.', { max: 255, noTrim: true })),
+    ),
     sshPort: optional(int('SSH port.', [1, 65535])),
     uuid: ref('HostVO', 'Uuid of the kvm.'),
     name: optional(text('Name people see.', { max: 255 })),
