@@ -109,7 +109,10 @@ test('when onFinish fails, its writes are gone and everything is taken back', as
 test('the failing step is undone too, without output, then the others in reverse with theirs', async (t) => {
   const { db, world, engine } = await setup(t)
   world.failRun.add('c')
-  await assert.rejects(engine().run(chain(world), 'x'), { code: 'T.1', details: 'c broke' })
+  await assert.rejects(engine().run(chain(world), 'x'), {
+    code: 'T.1',
+    details: 'c broke (at step c of chain)',
+  })
   assert.deepEqual(world.log.slice(3), ['undo c b:a:x undefined', 'undo b a:x "b:a:x"', 'undo a x "a:x"'])
   assert.equal(await rowsLeft(db), 0)
 })
@@ -135,7 +138,10 @@ test('an undo that fails leaves the workflow stuck and holds back those before i
   world.failUndo.add('b')
   const made = engine(undefined, chain(world) as never)
   const workflow = made.registered.get('chain') as never
-  await assert.rejects(made.run(workflow, 'x' as never), { code: 'T.1', opaque: { stuckSteps: 2 } })
+  await assert.rejects(made.run(workflow, 'x' as never), {
+    code: 'T.1',
+    opaque: { step: 'c', workflow: 'chain', stuckSteps: 2 },
+  })
   assert.equal(
     world.log.some((line) => line.startsWith('undo a')),
     false,
@@ -302,7 +308,10 @@ test('when the journal cannot take the rollback down, nothing is undone until it
   const workflow = chain(world, 'resume')
   engine.register(workflow as never)
   world.failRun.add('b')
-  await assert.rejects(engine.run(workflow, 'x'), { code: 'T.1', opaque: { stuckSteps: 2 } })
+  await assert.rejects(engine.run(workflow, 'x'), {
+    code: 'T.1',
+    opaque: { step: 'b', workflow: 'chain', stuckSteps: 2 },
+  })
   assert.ok(!world.log.some((line) => line.startsWith('undo')))
   broken = false
   assert.deepEqual(await engine.retryStuck(), [])
@@ -323,7 +332,7 @@ test('when the journal cannot take an undo down, the others still run and it is 
   engine.register(chain(world) as never)
   world.failRun.add('c')
   await assert.rejects(engine.run(engine.registered.get('chain') as never, 'x' as never), {
-    opaque: { stuckSteps: 3 },
+    opaque: { step: 'c', workflow: 'chain', stuckSteps: 3 },
   })
   assert.equal(world.log.filter((line) => line.startsWith('undo')).length, 3)
   broken = false
@@ -373,7 +382,7 @@ test('a crash during rollback goes on with what is left, with the first error', 
   world.log.length = 0
   const [recovered] = await engine(undefined, chain(world, 'resume') as never).recover()
   assert.equal(recovered?.outcome, 'rolled back')
-  assert.equal(recovered?.error?.details, 'c broke')
+  assert.equal(recovered?.error?.details, 'c broke (at step c of chain)')
   assert.deepEqual(world.log, ['undo b a:x "b:a:x"', 'undo a x "a:x"'])
   assert.equal(await rowsLeft(db), 0)
 })

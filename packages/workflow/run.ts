@@ -68,10 +68,11 @@ class WorkflowRun implements Run {
     this.#ended = true
     await this.#current?.over
     const { name } = this.#workflow
-    const failure = asCloudError(error, name)
+    const plain = asCloudError(error, name)
     // A resumed body that failed early has not come by everything that was begun.
     const begun = [...this.#done, ...this.#recorded.slice(this.#done.length)]
-    if (begun.length === 0) return failure
+    if (begun.length === 0) return plain
+    const failure = inStep(plain, name, this.#done.at(-1)?.name)
     const context = this.#newContext()
     context.log.warn({ err: describeError(error) }, 'workflow rolls back')
     try {
@@ -193,12 +194,22 @@ function asCloudError(error: unknown, workflow: string): CloudError {
   return new CloudError(sysErrors.internal, `${workflow} failed: ${describeError(error)}`, { cause: error })
 }
 
+/** Says at which step it failed: with cause and host, what a person needs to look in the right place. */
+function inStep(error: CloudError, workflow: string, step: string | undefined): CloudError {
+  if (step === undefined) return error
+  return withDetails(error, `at step ${step} of ${workflow}`, { step, workflow })
+}
+
 export function withUndo(error: CloudError, workflow: string, left: number): CloudError {
   if (left === 0) return error
   const what = `${left} step${left === 1 ? '' : 's'} of ${workflow} could not be taken back and will be tried again`
-  return new CloudError(error, `${error.details} (${what})`, {
+  return withDetails(error, what, { stuckSteps: left })
+}
+
+function withDetails(error: CloudError, more: string, opaque: Readonly<Record<string, unknown>>): CloudError {
+  return new CloudError(error, `${error.details} (${more})`, {
     cause: error.cause,
-    opaque: { ...error.opaque, stuckSteps: left },
+    opaque: { ...error.opaque, ...opaque },
     ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
   })
 }

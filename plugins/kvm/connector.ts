@@ -46,6 +46,10 @@ export function createKvmConnector(
     client: open,
     reservedMemoryBytes: () => parseSize(ctx.config.get(reservedMemory)),
     acceleration: async (uuid) => ((await get(ctx.db, kvmHost, uuid)).acceleration === 'kvm' ? 'kvm' : 'tcg'),
+    peerAddress: async (uuid) => {
+      const { managementIp: address } = await get(ctx.db, host, uuid)
+      return { address, port: (await get(ctx.db, kvmHost, uuid)).agentPort ?? AGENT_PORT }
+    },
     connect: async ({ uuid, managementIp }, onProgress) => {
       const row = await get(ctx.db, kvmHost, uuid)
       const port = row.agentPort ?? AGENT_PORT

@@ -5,7 +5,7 @@ import {
 import { createSimulatedHost, type SimulatedHost } from '#agents/simulator/kvm-host.ts'
 import type { SimulatedWorld } from '#agents/simulator/world.ts'
 
-const AGENT_PORT = 7070
+export const HOST_PORT = 7070
 export const IMAGE_PORT = 7171
 
 /** What a simulated host is made of when it is heard of for the first time. */
@@ -27,7 +27,7 @@ export function agentsOf(world: SimulatedWorld): SimulatedAgents {
   const { hosts, backupStorages } = world
   return {
     host: (address, facts) =>
-      hosts.get(address) ?? createSimulatedHost({ world, address, port: AGENT_PORT, facts }),
+      hosts.get(address) ?? createSimulatedHost({ world, address, port: HOST_PORT, facts }),
     forgetHost: (address) => void hosts.delete(address),
     backupStorage: (address) =>
       backupStorages.get(address) ?? createSimulatedBackupStorage({ world, address, port: IMAGE_PORT }),

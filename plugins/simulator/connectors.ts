@@ -7,7 +7,7 @@ import type { BackupStorageConnector } from '#plugins/backup-storage/contract/ex
 import { backupStorage } from '#plugins/backup-storage/contract/resources.ts'
 import type { HostConnector } from '#plugins/host/contract/extensions.ts'
 import { type Host, host } from '#plugins/host/contract/resources.ts'
-import { IMAGE_PORT, type SimulatedAgents } from './agents.ts'
+import { HOST_PORT, IMAGE_PORT, type SimulatedAgents } from './agents.ts'
 
 /** Hosts of the simulated world by their address; one that is not there yet comes into being with what its row says. */
 export function createHostConnector(ctx: PluginContext, agents: SimulatedAgents): HostConnector {
@@ -26,6 +26,10 @@ export function createHostConnector(ctx: PluginContext, agents: SimulatedAgents)
     client,
     reservedMemoryBytes: () => 0,
     acceleration: async () => 'kvm',
+    peerAddress: async (uuid) => ({
+      address: (await get(ctx.db, host, uuid)).managementIp,
+      port: HOST_PORT,
+    }),
     connect: async (row) => {
       const facts = await (await client(row.uuid)).call(kvmHostCalls.hostFacts, {})
       const { cpuNum, cpuSockets, totalMemoryBytes, architecture } = facts

@@ -43,7 +43,7 @@ test('when no host can take a VM the error tells for each one why', async (t) =>
     'host1 has 1 GiB of memory free',
     'host2 is in the state Disabled',
     'host3 is in the state Maintenance',
-    'host4 is Disconnected',
+    'host4 is Disconnected (at step place of vm.create)',
   ])
 })
 

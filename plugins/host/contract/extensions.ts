@@ -21,6 +21,8 @@ export interface HostConnector {
   acceleration(hostUuid: string): Promise<'kvm' | 'tcg'>
   /** Client of the host's agent, shared and bounded by the configured parallelism. Opens connections when first used. */
   client(hostUuid: string): Promise<AgentClient>
+  /** Where the agents of other hosts reach the host's agent: the way VMs take when they move. */
+  peerAddress(hostUuid: string): Promise<{ address: string; port: number }>
   /** Makes the agent run there in the version of this management node, and learns what the host has. Repeats are fine. */
   connect(host: Host, onProgress: (message: string) => void): Promise<HostFacts>
   /** Starts to follow the host's events; returns how to stop. `onDown` is told when the connection is lost. */

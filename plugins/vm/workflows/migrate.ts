@@ -1,11 +1,9 @@
 import * as calls from '#agents/kvm-host/contract/vm.ts'
-import { get } from '#db'
 import { CloudError, describeError, newUuid } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
-import type { PlacementSpec } from '#plugins/host/contract/extensions.ts'
+import { hostConnector, type PlacementSpec } from '#plugins/host/contract/extensions.ts'
 import { type Placement, releaseHost } from '#plugins/host/contract/messages.ts'
-import { host } from '#plugins/host/contract/resources.ts'
 import { locateImage } from '#plugins/image/contract/messages.ts'
 import { image } from '#plugins/image/contract/resources.ts'
 import { applyServices } from '#plugins/network-service/contract/messages.ts'
@@ -134,7 +132,7 @@ function moveSteps(ctx: PluginContext) {
 
 async function transferGuest(ctx: PluginContext, move: Move & { autoConverge: boolean }): Promise<void> {
   const { vmUuid, migrationUuid, sourceUuid, destination, autoConverge } = move
-  const to = await migrationTarget(ctx, destination.hostUuid)
+  const to = await ctx.driver(hostConnector, destination.hypervisorType).peerAddress(destination.hostUuid)
   const agent = await agentOfHost(ctx, sourceUuid)
   const withStorage = move.volumes.length > 0
   try {
@@ -148,14 +146,6 @@ async function transferGuest(ctx: PluginContext, move: Move & { autoConverge: bo
       { cause: error },
     )
   }
-}
-
-async function migrationTarget(
-  ctx: PluginContext,
-  hostUuid: string,
-): Promise<{ address: string; port: number }> {
-  const { managementIp } = await get(ctx.db, host, hostUuid)
-  return { address: managementIp, port: 7070 }
 }
 
 async function runsOn(ctx: PluginContext, hostUuid: string, vmUuid: string): Promise<boolean> {
