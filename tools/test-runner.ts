@@ -101,7 +101,7 @@ function skipFile(file: TestFile): FileResult {
 /** Without root, tests that need a program say so themselves; with root, not getting one is a failure of the run. */
 async function installPackages(): Promise<string[]> {
   try {
-    await ensureDebianPackages()
+    await ensureDebianPackages('test')
     return []
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)

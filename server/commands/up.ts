@@ -41,7 +41,7 @@ async function upReal(hosts: number): Promise<void> {
       'real virtual machines need root: run it as root, or try ./zstack up --simulator, which needs nothing',
     )
   }
-  await step('Debian packages', ensureDebianPackages)
+  await step('Debian packages', () => ensureDebianPackages('run'))
   const image = await step('guest image', () => buildGuestImage())
   const lab = createLab({ name: labName })
   await step(`${hosts} virtual hosts`, () => lab.up({ hosts }))

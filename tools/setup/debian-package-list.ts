@@ -2,7 +2,14 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
-const listPath = new URL('./debian-packages.txt', import.meta.url)
+const lists = {
+  run: ['debian-packages.txt'],
+  test: ['debian-packages.txt', 'debian-packages-for-tests.txt'],
+} as const
+
+/** What the packages are for: whoever runs a cloud needs no browser. */
+export type Purpose = keyof typeof lists
+
 const debianArchitectures: Partial<Record<NodeJS.Architecture, string>> = { x64: 'amd64', arm64: 'arm64' }
 const run = promisify(execFile)
 
@@ -24,12 +31,13 @@ export const parsePackageList = (text: string, architecture: string): string[] =
   return names
 }
 
-/** Names from the list that dpkg does not report as installed on this machine. Throws where there is no dpkg. */
-export const findMissingPackages = async (): Promise<string[]> => {
-  const wanted = parsePackageList(
-    await readFile(listPath, 'utf8'),
-    debianArchitectures[process.arch] ?? process.arch,
+/** Names from the lists that dpkg does not report as installed on this machine. Throws where there is no dpkg. */
+export const findMissingPackages = async (purpose: Purpose): Promise<string[]> => {
+  const architecture = debianArchitectures[process.arch] ?? process.arch
+  const texts = await Promise.all(
+    lists[purpose].map((name) => readFile(new URL(name, import.meta.url), 'utf8')),
   )
+  const wanted = texts.flatMap((text) => parsePackageList(text, architecture))
   const installed = await readInstalledPackages(wanted)
   return wanted.filter((name) => !installed.has(name))
 }

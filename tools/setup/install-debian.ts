@@ -1,12 +1,12 @@
 /**
- * Installs the Debian packages of debian-packages.txt that are missing: one apt-get call, no question asked.
+ * Installs the Debian packages of the lists that are missing: one apt-get call, no question asked.
  * Packages such as libvirt and dnsmasq would start services; on the user's machine nothing may start by itself, so
  * a policy-rc.d that says no stands in for the time of the installation (an existing one is the owner's and stays).
  */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { findMissingPackages } from './debian-package-list.ts'
+import { findMissingPackages, type Purpose } from './debian-package-list.ts'
 
 const policyPath = '/usr/sbin/policy-rc.d'
 const policyText =
@@ -22,8 +22,8 @@ const aptOptions = [
 ]
 
 /** Installs what is missing. Without root, or when apt fails, throws an Error that names the packages. */
-export const ensureDebianPackages = async (): Promise<void> => {
-  const missing = await findMissingPackages()
+export const ensureDebianPackages = async (purpose: Purpose): Promise<void> => {
+  const missing = await findMissingPackages(purpose)
   if (missing.length === 0) return
   if (process.geteuid?.() !== 0) {
     throw new Error(
@@ -35,14 +35,19 @@ export const ensureDebianPackages = async (): Promise<void> => {
   console.error(`zstack: installing ${missing.length} Debian packages: ${missing.join(' ')}`)
   mkdirSync('/run/lock', { recursive: true })
   // Two starts at once must not restore policy-rc.d under each other; the second finds nothing left to do.
-  const installer = [process.execPath, import.meta.filename, '--locked']
+  const installer = [
+    process.execPath,
+    import.meta.filename,
+    '--locked',
+    ...(purpose === 'test' ? ['--for-tests'] : []),
+  ]
   await runCommand('flock', ['--close', '/run/lock/zstack-debian.lock', ...installer]).catch((cause) => {
     throw new Error(`cannot install the Debian packages ${missing.join(' ')}; the reason is above`, { cause })
   })
 }
 
-const installMissing = async (): Promise<void> => {
-  const missing = await findMissingPackages()
+const installMissing = async (purpose: Purpose): Promise<void> => {
+  const missing = await findMissingPackages(purpose)
   if (missing.length === 0) return
   forbidServiceStarts()
   try {
@@ -110,8 +115,9 @@ const runCommand = (
   })
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { locked: { type: 'boolean' } } })
-  await (values.locked ? installMissing() : ensureDebianPackages()).catch((error: unknown) => {
+  const { values } = parseArgs({ options: { locked: { type: 'boolean' }, 'for-tests': { type: 'boolean' } } })
+  const purpose = values['for-tests'] === true ? 'test' : 'run'
+  await (values.locked ? installMissing(purpose) : ensureDebianPackages(purpose)).catch((error: unknown) => {
     console.error(`zstack: ${error instanceof Error ? error.message : String(error)}`)
     process.exitCode = 1
   })
