@@ -4,7 +4,7 @@ import { benchDirectory, runInChild } from './run-in-child.ts'
 import { formatTable } from './table.ts'
 import type { Creation, CreationResult } from './vm-creation.ts'
 
-const usage = `usage: ./zstack bench create-vm [--count N,...] [--concurrency N|all,...] [--rounds N] [--dir DIR] [--json]
+const usage = `usage: ./zstack bench create-vm [--count N,...] [--concurrency N|all,...] [--rounds N] [--dir DIR] [--db mariadb] [--json]
 
 Creates VMs on simulated hosts through the API, each time in a fresh cloud in a fresh process; with the durable journal and
 without a journal in turn, so that what the journal costs is a ratio of one run.
@@ -13,6 +13,7 @@ without a journal in turn, so that what the journal costs is a ratio of one run.
   --concurrency  calls in flight at the same time; all: every call at once (100,all)
   --rounds       repeats of each; the median round is shown (3)
   --dir          where the databases lie: a directory on a real disk (.zstack/bench of this repository)
+  --db           sqlite (the one embedded), or mariadb: a private server that waits for the disk at each commit
   --json         one JSON object instead of the table
 `
 
@@ -36,19 +37,22 @@ export const createVm = {
         concurrency: { type: 'string', default: '100,all' },
         rounds: { type: 'string', default: '3' },
         dir: { type: 'string' },
+        db: { type: 'string', default: 'sqlite' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     })
     if (values.help) return void process.stdout.write(usage)
     const dir = benchDirectory(values.dir)
+    const { db } = values
+    if (db !== 'sqlite' && db !== 'mariadb') throw new Error(`--db is sqlite or mariadb, not '${db}'`)
     const rounds = positive('rounds', values.rounds)
     const rows: Row[] = []
     for (const count of values.count.split(',').map((text) => positive('count', text))) {
       for (const concurrency of concurrencies(values.concurrency, count))
-        rows.push(await measure(dir, count, concurrency, rounds))
+        rows.push(await measure({ dir, db, count, concurrency, rounds }))
     }
-    const conditions = { ...(await describeConditions(dir)), rounds }
+    const conditions = { ...(await describeConditions(dir)), database: db, rounds }
     if (values.json) process.stdout.write(`${JSON.stringify({ bench: 'create-vm', conditions, rows })}\n`)
     else process.stdout.write(present(conditions, rows))
   },
@@ -66,14 +70,22 @@ function positive(name: string, text: string): number {
   throw new Error(`--${name} takes positive whole numbers, got '${text}'`)
 }
 
-async function measure(dir: string, count: number, concurrency: number, rounds: number): Promise<Row> {
+interface Measurement {
+  readonly dir: string
+  readonly db: 'sqlite' | 'mariadb'
+  readonly count: number
+  readonly concurrency: number
+  readonly rounds: number
+}
+
+async function measure({ dir, db, count, concurrency, rounds }: Measurement): Promise<Row> {
   const results = { durable: [] as CreationResult[], none: [] as CreationResult[] }
   for (let round = 0; round < rounds; round += 1) {
     // Taking turns, and who goes first too: what else the machine does hits both alike.
     const order = round % 2 === 0 ? (['durable', 'none'] as const) : (['none', 'durable'] as const)
     for (const journal of order) {
       const creation: Creation = { marks: [count], concurrency, journal }
-      const [result] = await runInChild(dir, creation)
+      const [result] = await runInChild(dir, creation, db)
       if (result === undefined) throw new Error('the measuring process told no result')
       results[journal].push(result)
       const told = `${result.seconds.toFixed(2)} s, ${result.perSecond.toFixed(0)}/s`

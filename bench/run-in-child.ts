@@ -11,10 +11,18 @@ export function benchDirectory(asked: string | undefined): string {
 }
 
 /** Runs one measurement in a process of its own, so that its memory is its own and nothing is warm. */
-export async function runInChild(dir: string, creation: Creation): Promise<CreationResult[]> {
+export async function runInChild(
+  dir: string,
+  creation: Creation,
+  database: 'sqlite' | 'mariadb' = 'sqlite',
+): Promise<CreationResult[]> {
   const results: CreationResult[] = []
   const child = fork(join(import.meta.dirname, 'vm-creation.ts'), [JSON.stringify(creation)], {
-    env: { ...process.env, TMPDIR: dir },
+    env: {
+      ...process.env,
+      TMPDIR: dir,
+      ZSTACK_TEST_DB: database === 'mariadb' ? 'mariadb-durable' : database,
+    },
     // Results come as messages: what the child prints must not get into the table.
     stdio: ['ignore', 2, 2, 'ipc'],
   })

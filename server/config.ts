@@ -1,17 +1,21 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
+import type { MariadbOptions } from '#db'
 import type { ListenTarget } from '#http'
+import { readDatabase } from './database-config.ts'
 
 /** How a management process is told where to live. */
 export interface ServerConfig {
   readonly dataDir: string
+  /** SQLite in the data directory when undefined. */
+  readonly database: MariadbOptions | undefined
   readonly api: ListenTarget
   readonly ui: ListenTarget | undefined
   /** Address or name under which clients and other nodes reach this one. */
   readonly address: string
 }
 
-export const usage = `node server/main.ts --data-dir DIR [--api [HOST:]PORT|fd:N] [--ui [HOST:]PORT|fd:N] [--address NAME]`
+export const usage = `node server/main.ts --data-dir DIR [--api [HOST:]PORT|fd:N] [--ui [HOST:]PORT|fd:N] [--address NAME] [--database mysql://USER@HOST[:PORT],.../NAME [--database-password-file FILE]]`
 
 /** Reads the command line. Throws one line for each problem, all of them at once. */
 export function readConfig(argv: readonly string[]): ServerConfig {
@@ -21,6 +25,8 @@ export function readConfig(argv: readonly string[]): ServerConfig {
       'data-dir': { type: 'string' },
       api: { type: 'string', default: '127.0.0.1:8080' },
       ui: { type: 'string' },
+      database: { type: 'string' },
+      'database-password-file': { type: 'string' },
       address: { type: 'string', default: hostname() },
     },
   })
@@ -35,8 +41,16 @@ export function readConfig(argv: readonly string[]): ServerConfig {
     problems.push('--data-dir is missing: the directory of the database and the keys')
   const api = target('api', values.api)
   const ui = values.ui === undefined ? undefined : target('ui', values.ui)
+  const database = readDatabase(
+    {
+      url: values.database,
+      passwordFile: values['database-password-file'],
+      password: process.env.ZSTACK_DATABASE_PASSWORD,
+    },
+    problems,
+  )
   if (problems.length > 0) throw new Error(problems.join('\n'))
-  return { dataDir: dataDir ?? '', api, ui, address: values.address }
+  return { dataDir: dataDir ?? '', database, api, ui, address: values.address }
 }
 
 function parseTarget(text: string): ListenTarget | undefined {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { openSqlite } from '#db'
+import { openMariadb, openSqlite } from '#db'
 import { createHttpServer } from '#http'
 import { createLogger, describeError, Scope } from '#kernel'
 import { type Cloud, createCloud, type NodeInfo, upgradeRoute, webRoute } from '#plugin-host'
@@ -16,7 +16,10 @@ async function serve(config: ServerConfig): Promise<void> {
   const scope = new Scope()
   const { nodeUuid } = scope.add(await openDataDir(config.dataDir))
   const node: NodeInfo = { uuid: nodeUuid, address: config.address, dataDir: config.dataDir, version }
-  const db = openSqlite(join(config.dataDir, 'zstack.db'))
+  const db =
+    config.database === undefined
+      ? openSqlite(join(config.dataDir, 'zstack.db'))
+      : openMariadb(config.database)
   const cloud = await createCloud({ plugins: allPlugins(), db, node, log })
   scope.onDispose(() => cloud.stop())
   const { config: configs, query } = cloud.context

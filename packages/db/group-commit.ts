@@ -1,8 +1,9 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CloudError } from '#kernel'
+import { currentUnit, isInsideUnit, nestedWrite } from './current-unit.ts'
 import type { Session, Tx } from './database.ts'
-import { databaseClosed, storageError, translate } from './sqlite-errors.ts'
+import { translate } from './sqlite-errors.ts'
+import { databaseClosed, storageError } from './storage-errors.ts'
 
 /** One write waiting for, or inside, a group commit. */
 interface Unit {
@@ -18,9 +19,6 @@ interface Done {
 
 // Bounds how long the first caller of a group waits for the last one.
 const MAX_UNITS_PER_COMMIT = 1_024
-
-/** The unit the current code runs in; what a unit starts and leaves behind sees that it is over. */
-const currentUnit = new AsyncLocalStorage<{ open: boolean }>()
 
 /**
  * Gathers the writes of concurrent callers into one transaction: each is a savepoint of its own (one that fails takes nothing
@@ -52,8 +50,7 @@ export class GroupCommit {
   }
 
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    if (currentUnit.getStore()?.open === true)
-      return Promise.reject(new Error('a write inside a write would wait for itself: use the tx at hand'))
+    if (isInsideUnit()) return Promise.reject(nestedWrite())
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
     return new Promise<T>((resolve, reject) => {
       this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject })

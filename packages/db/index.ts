@@ -1,4 +1,5 @@
 export type { Database, Session, SqlValue, Tx } from './database.ts'
+export { type Endpoint, type MariadbOptions, openMariadb } from './mariadb.ts'
 export {
   columnList,
   count,
@@ -13,7 +14,7 @@ export {
 } from './records.ts'
 export { type ColumnType, type Migration, migrate, type Table } from './schema.ts'
 export { openSqlite } from './sqlite.ts'
-export { UniqueConflict } from './sqlite-errors.ts'
+export { UniqueConflict } from './storage-errors.ts'
 export {
   atLeast,
   atMost,

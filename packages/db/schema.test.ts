@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { tempDatabase } from '#testkit'
+import { tableNames, tempDatabase } from '#testkit'
 import { type Migration, migrate } from './schema.ts'
 
 const table = (name: string) =>
@@ -34,17 +34,13 @@ test('two migrations of one id are refused before anything is done', async (t) =
     migrate(db, [first, { ...first, create: [table('XVO')] }]),
     /two migrations have the id 0001-a/,
   )
-  assert.deepEqual(await db.all("SELECT name FROM sqlite_master WHERE name LIKE '%VO'", []), [])
+  assert.deepEqual(await tableNames(db), ['SchemaMigration'])
 })
 
 test('a migration that dies half way leaves nothing and is applied at the next start', async (t) => {
   const { db } = await tempDatabase(t)
   const broken: Migration = { id: '0002-b', create: [table('BVO'), table('AVO')] }
   await assert.rejects(migrate(db, [first, broken]), /AVO/)
-  const tables = await db.all("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%VO'", [])
-  assert.deepEqual(
-    tables.map((row) => row.name),
-    ['AVO'],
-  )
+  assert.deepEqual(await tableNames(db), ['AVO', 'SchemaMigration'])
   assert.deepEqual(await migrate(db, [first, second]), ['0002-b'])
 })

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { CloudError, sysErrors } from '#kernel'
 import type { Database } from './database.ts'
+import { type Dialect, dialects } from './dialects.ts'
 
 /**
  * Tables as plain data, so that one migration set serves every database. A column type ends in `?` when it may be NULL.
@@ -24,25 +25,11 @@ export interface Migration {
   readonly addColumns?: Readonly<Record<string, Readonly<Record<string, `${ColumnType}?`>>>>
 }
 
-// Names compare without regard to case, as clients of the original expect; uuids and JSON compare exactly.
-const sqliteTypes: Record<ColumnType, string> = {
-  uuid: 'TEXT',
-  word: 'TEXT COLLATE NOCASE',
-  string: 'TEXT COLLATE NOCASE',
-  text: 'TEXT COLLATE NOCASE',
-  json: 'TEXT',
-  int: 'INTEGER',
-  long: 'INTEGER',
-  boolean: 'INTEGER',
-  time: 'INTEGER',
-}
-
 /** Brings the schema up to date. Refuses when an applied migration was edited or the database is newer than the program. */
 export async function migrate(db: Database, migrations: readonly Migration[]): Promise<string[]> {
   refuseDuplicates(migrations)
-  await db.execute(
-    'CREATE TABLE IF NOT EXISTS `SchemaMigration` (`id` TEXT PRIMARY KEY, `checksum` TEXT NOT NULL, `appliedAt` INTEGER NOT NULL) STRICT',
-  )
+  const dialect = dialects[db.dialect]
+  await db.execute(dialect.migrationTable)
   const rows = await db.all('SELECT `id`, `checksum` FROM `SchemaMigration`', [])
   const applied = new Map(rows.map((row) => [String(row.id), String(row.checksum)]))
   refuseUnknown(applied, migrations)
@@ -57,8 +44,13 @@ export async function migrate(db: Database, migrations: readonly Migration[]): P
       )
     }
     if (known !== undefined) continue
+    const changes = statements(dialect, migration)
+    if (!dialect.schemaInTransaction) {
+      refuseTakenTables(migration, migrations)
+      for (const sql of changes) await db.execute(sql)
+    }
     await db.write(async (tx) => {
-      for (const sql of statements(migration)) await tx.run(sql, [])
+      if (dialect.schemaInTransaction) for (const sql of changes) await tx.run(sql, [])
       const row = [migration.id, checksum, Date.now()]
       await tx.run('INSERT INTO `SchemaMigration` (`id`, `checksum`, `appliedAt`) VALUES (?, ?, ?)', row)
     })
@@ -73,6 +65,15 @@ function refuseDuplicates(migrations: readonly Migration[]): void {
     if (seen.has(id)) throw new Error(`two migrations have the id ${id}; every migration needs its own`)
     seen.add(id)
   }
+}
+
+/** Statements that can be repeated do not notice a table that is somebody else's. */
+function refuseTakenTables(migration: Migration, migrations: readonly Migration[]): void {
+  const earlier = migrations.filter(({ id }) => id < migration.id)
+  const taken = new Set(earlier.flatMap(({ create }) => (create ?? []).map(({ name }) => name)))
+  const twice = migration.create?.find(({ name }) => taken.has(name))
+  if (twice !== undefined)
+    throw new Error(`migration ${migration.id}: an earlier migration makes the table ${twice.name}`)
 }
 
 function refuseUnknown(applied: ReadonlyMap<string, string>, migrations: readonly Migration[]): void {
@@ -91,34 +92,9 @@ function checksumOf(migration: Migration): string {
   return createHash('sha256').update(JSON.stringify(migration)).digest('hex')
 }
 
-function statements(migration: Migration): string[] {
-  const creates = (migration.create ?? []).flatMap(createTable)
+function statements({ createTable, addColumn }: Dialect, migration: Migration): string[] {
   const adds = Object.entries(migration.addColumns ?? {}).flatMap(([table, columns]) =>
-    Object.entries(columns).map(
-      ([name, type]) => `ALTER TABLE \`${table}\` ADD COLUMN ${column(name, type)}`,
-    ),
+    Object.entries(columns).map(([name, type]) => addColumn(table, name, type)),
   )
-  return [...creates, ...adds]
-}
-
-function createTable(table: Table): string[] {
-  const columns = Object.entries(table.columns).map(([name, type]) => column(name, type))
-  const key = `PRIMARY KEY (${quoteAll(table.primaryKey)})`
-  const indexes = (table.indexes ?? []).map((c) => index('INDEX', table.name, c))
-  const unique = (table.unique ?? []).map((c) => index('UNIQUE INDEX', table.name, c))
-  return [`CREATE TABLE \`${table.name}\` (${[...columns, key].join(', ')}) STRICT`, ...indexes, ...unique]
-}
-
-function index(kind: string, table: string, columns: readonly string[]): string {
-  return `CREATE ${kind} \`idx_${table}_${columns.join('_')}\` ON \`${table}\` (${quoteAll(columns)})`
-}
-
-function column(name: string, type: ColumnType | `${ColumnType}?`): string {
-  const nullable = type.endsWith('?')
-  const base = (nullable ? type.slice(0, -1) : type) as ColumnType
-  return `\`${name}\` ${sqliteTypes[base]}${nullable ? '' : ' NOT NULL'}`
-}
-
-function quoteAll(names: readonly string[]): string {
-  return names.map((name) => `\`${name}\``).join(', ')
+  return [...(migration.create ?? []).flatMap(createTable), ...adds]
 }

@@ -1,9 +1,4 @@
-import { CloudError, sysErrors } from '#kernel'
-
-/** A row with the same unique value exists already. */
-export class UniqueConflict extends Error {
-  override name = 'UniqueConflict'
-}
+import { databaseClosed, storageError, UniqueConflict } from './storage-errors.ts'
 
 // Primary result codes of SQLite that are a matter of the machine, not of the statement.
 const STORAGE_CODES: ReadonlySet<number> = new Set([
@@ -24,14 +19,4 @@ export function translate(error: unknown): unknown {
   if (code === 1555 || code === 2067) return new UniqueConflict((error as Error).message, { cause: error })
   if (code !== undefined && STORAGE_CODES.has(code & 0xff)) return storageError('the database failed', error)
   return error
-}
-
-export function databaseClosed(): CloudError {
-  return new CloudError(sysErrors.ioError, 'the database is closed: the management node stops')
-}
-
-/** SYS.1016: what was being done, and the reason SQLite gave. */
-export function storageError(what: string, cause: unknown): CloudError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  return new CloudError(sysErrors.ioError, `${what}: ${reason}. Nothing was changed`, { cause })
 }

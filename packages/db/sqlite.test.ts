@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
-import { tempDatabase, tempDir } from '#testkit'
+import { tempDir } from '#testkit'
 import type { Database, Tx } from './database.ts'
-import type { Migration } from './schema.ts'
+import { type Migration, migrate } from './schema.ts'
 import { openSqlite } from './sqlite.ts'
-import { UniqueConflict } from './sqlite-errors.ts'
+import { UniqueConflict } from './storage-errors.ts'
 
 const schema: Migration = {
   id: '0001-item',
@@ -18,7 +18,13 @@ const add = (tx: Tx, uuid: string, n = 0) =>
   tx.run('INSERT INTO `ItemVO` (`uuid`, `n`) VALUES (?, ?)', [uuid, n])
 const uuids = async (db: Database) =>
   (await db.all('SELECT `uuid` FROM `ItemVO` ORDER BY `uuid`', [])).map((row) => String(row.uuid))
-const open = async (t: TestContext) => tempDatabase(t, [schema])
+async function open(t: TestContext) {
+  const file = join(tempDir(t), 'test.db')
+  const db = openSqlite(file)
+  t.after(() => db.close())
+  await migrate(db, [schema])
+  return { db, file }
+}
 
 test('a unit that fails leaves nothing and takes nothing with it, however it fails', async (t) => {
   const { db } = await open(t)

@@ -2,7 +2,8 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Database, Session, SqlValue } from './database.ts'
 import { GroupCommit } from './group-commit.ts'
 import { ReadSnapshot } from './read-snapshot.ts'
-import { storageError, translate } from './sqlite-errors.ts'
+import { translate } from './sqlite-errors.ts'
+import { storageError } from './storage-errors.ts'
 
 /**
  * SQLite inside the process, in WAL mode with synchronous=FULL. One connection writes, another reads, so that a reader never

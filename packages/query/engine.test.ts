@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { CloudError } from '#kernel'
-import { tempDatabase } from '#testkit'
+import { tempDatabase, testDialect } from '#testkit'
 import { compileConditions } from './compile.ts'
 import { createQueryEngine } from './engine.ts'
 import { createRegistry } from './registry.ts'
@@ -184,7 +184,9 @@ test('tags are refused when no plugin stores them', async (t) => {
 
 test('pages neither repeat nor miss rows that sort equal', async (t) => {
   const { db, engine } = await cloud(t)
-  await db.execute("INSERT INTO ZoneVO SELECT 'y' || value, 'same' FROM json_each('[1,2,3,4,5,6,7,8,9]')")
+  await db.write(async (tx) => {
+    for (let n = 1; n <= 9; n += 1) await tx.run('INSERT INTO ZoneVO VALUES (?, ?)', [`y${n}`, 'same'])
+  })
   const seen: unknown[] = []
   for (let start = 0; start < 10; start += 3) {
     const page = await engine.query(zone, { conditions: [], sortBy: 'name', limit: 3, start })
@@ -193,22 +195,27 @@ test('pages neither repeat nor miss rows that sort equal', async (t) => {
   assert.deepEqual([seen.length, new Set(seen).size], [10, 10])
 })
 
-test('conditions along relations are answered from indexes: no table is scanned', async (t) => {
-  const { db } = await cloud(t)
-  const plans: [typeof vm | typeof host, string][] = [
-    [vm, 'host.name=x'],
-    [vm, 'host.cluster.uuid=x'],
-    [zone as never, 'cluster.host.vm.name=x'],
-    [host, 'vm.uuid=x'],
-    [kvmHost, 'cluster.uuid=x'],
-    [host, '__userTag__=x'],
-  ]
-  for (const [resource, condition] of plans) {
-    const where = compileConditions(registry, resource, [parseCondition(condition)])
-    const plan = await db.all(
-      `EXPLAIN QUERY PLAN SELECT * FROM \`${resource.table}\`${where.sql}`,
-      where.params,
-    )
-    for (const { detail } of plan) assert.doesNotMatch(String(detail), /^SCAN/, `${condition}: ${detail}`)
-  }
-})
+const explainsAsSqlite = testDialect === 'sqlite' ? {} : { skip: 'reads the plans of SQLite' }
+test(
+  'conditions along relations are answered from indexes: no table is scanned',
+  explainsAsSqlite,
+  async (t) => {
+    const { db } = await cloud(t)
+    const plans: [typeof vm | typeof host, string][] = [
+      [vm, 'host.name=x'],
+      [vm, 'host.cluster.uuid=x'],
+      [zone as never, 'cluster.host.vm.name=x'],
+      [host, 'vm.uuid=x'],
+      [kvmHost, 'cluster.uuid=x'],
+      [host, '__userTag__=x'],
+    ]
+    for (const [resource, condition] of plans) {
+      const where = compileConditions(registry, resource, [parseCondition(condition)])
+      const plan = await db.all(
+        `EXPLAIN QUERY PLAN SELECT * FROM \`${resource.table}\`${where.sql}`,
+        where.params,
+      )
+      for (const { detail } of plan) assert.doesNotMatch(String(detail), /^SCAN/, `${condition}: ${detail}`)
+    }
+  },
+)

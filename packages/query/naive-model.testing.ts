@@ -110,8 +110,13 @@ function compare(stored: Value, { op, value = '' }: QueryCondition, exact: boole
 }
 
 /** NULL first, then by value; text without regard to case unless `exact`. */
+const isMariadb = process.env.ZSTACK_TEST_DB?.startsWith('mariadb') === true
+const collator = new Intl.Collator('und', { sensitivity: 'accent' })
+
 function order(a: Value, b: Value, exact: boolean): number {
   if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined)
+  // MariaDB puts marks in the order of Unicode's collation, SQLite in that of ASCII.
+  if (isMariadb && typeof a === 'string' && typeof b === 'string' && !exact) return collator.compare(a, b)
   const [x, y] = [a, b].map((v) => (typeof v === 'string' && !exact ? v.toLowerCase() : v)) as [
     string,
     string,

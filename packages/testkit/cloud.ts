@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createSimulatedWorld, type SimulatedWorld } from '#agents/simulator/world.ts'
 import type { CallInput } from '#client'
 import type { Api, Output } from '#contract'
-import { find, openSqlite } from '#db'
+import { find } from '#db'
 import { type Logger, newUuid, silentLogger, waitFor } from '#kernel'
 import { type Cloud, type CloudOptions, createCloud, type Plugin } from '#plugin-host'
 import { host } from '#plugins/host/contract/resources.ts'
@@ -13,6 +13,7 @@ import { sentForm } from '#plugins/identity/password.ts'
 import { createSimulatorPlugin } from '#plugins/simulator/plugin.ts'
 import type { QueryRequest } from '#query'
 import { allPlugins } from '#server/plugins.ts'
+import { openTestDatabase } from './test-database.ts'
 
 /** A whole management process on simulators, in the test's own process. */
 export interface TestCloud {
@@ -50,7 +51,7 @@ export async function createTestCloud(options: TestCloudOptions = {}): Promise<T
     const { observe, journal } = options
     const cloud = await createCloud({
       plugins,
-      db: openSqlite(join(dataDir, 'zstack.db')),
+      db: await openTestDatabase(dataDir),
       node,
       log: options.log ?? silentLogger,
       ...(observe === undefined ? {} : { observe }),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { Api } from '#contract'
 import { CloudError } from '#kernel'
 import type { TestCloud } from './cloud.ts'
+import { tableNames } from './test-database.ts'
 
 /** Tables that change by themselves or by the mere fact of a call. */
 const volatile = ['JobVO', 'SessionVO', 'ManagementNodeVO', 'WorkflowVO', 'WorkflowStepVO']
@@ -9,10 +10,9 @@ const volatile = ['JobVO', 'SessionVO', 'ManagementNodeVO', 'WorkflowVO', 'Workf
 /** Every row of the database but those that change by the mere fact of a call; times of change and measured free space are left out. */
 export async function databaseContent(cloud: TestCloud): Promise<Record<string, unknown[]>> {
   const { db } = cloud.cloud.context
-  const tables = await db.all("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name", [])
   const content: Record<string, unknown[]> = {}
-  for (const name of tables.map((table) => String(table.name))) {
-    if (volatile.includes(name) || name.startsWith('sqlite_')) continue
+  for (const name of await tableNames(db)) {
+    if (volatile.includes(name)) continue
     const rows = await db.all(`SELECT * FROM \`${name}\``, [])
     content[name] = rows
       .map(({ lastOpDate, availablePhysicalCapacity, ...row }) => JSON.stringify(row))

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { SimulatedWorld } from '#agents/simulator/world.ts'
 import { createTestCloud, type TestCloud, type TestCloudOptions } from './cloud.ts'
 import type { Allowance } from './state-lines.ts'
+import { copyTestDatabase } from './test-database.ts'
 import { copyWorld } from './world-copy.ts'
 
 /** Uuids by the names a scenario gives them. */
@@ -38,7 +39,7 @@ export async function arrange(
 ): Promise<Arrangement> {
   const dir = await mkdtemp(join(tmpdir(), 'zstack-arranged-'))
   try {
-    if (base !== undefined) await cp(base.dir, dir, { recursive: true })
+    if (base !== undefined) await copyData(base.dir, dir)
     const data = { dir, nodeUuid: base?.nodeUuid ?? '7'.repeat(12) + '4'.repeat(20) }
     const cloud = await createTestCloud({ data, ...(base && { world: copyWorld(base.world) }) })
     try {
@@ -55,10 +56,15 @@ export async function arrange(
   }
 }
 
+async function copyData(from: string, to: string): Promise<void> {
+  await cp(from, to, { recursive: true })
+  await copyTestDatabase(from, to)
+}
+
 /** A copy that may be changed. */
 export async function copyArrangement(arrangement: Arrangement): Promise<Arrangement> {
   const dir = await mkdtemp(join(tmpdir(), 'zstack-arranged-'))
-  await cp(arrangement.dir, dir, { recursive: true })
+  await copyData(arrangement.dir, dir)
   const remove = () => rm(dir, { recursive: true, force: true })
   return { ...arrangement, dir, world: copyWorld(arrangement.world), dispose: remove }
 }

@@ -1,5 +1,6 @@
 import type { SimulatedWorld } from '#agents/simulator/world.ts'
 import type { Session } from '#db'
+import { tableNames } from './test-database.ts'
 
 /**
  * All there is, one line for each row, file, domain, bridge and lease: two states are the same when their lines are.
@@ -34,9 +35,8 @@ export async function stateLines(
 }
 
 async function databaseLines(db: Session): Promise<string[]> {
-  const tables = await db.all("SELECT name FROM sqlite_master WHERE type = 'table'", [])
   const lines: string[] = []
-  for (const table of tables.map(({ name }) => String(name))) {
+  for (const table of await tableNames(db)) {
     if (ignoredTables.has(table)) continue
     for (const row of await db.all(`SELECT * FROM ${table}`, [])) {
       const told = Object.entries(row)

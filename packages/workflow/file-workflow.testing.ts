@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Database, openSqlite } from '#db'
+import { type Database, openMariadb, openSqlite } from '#db'
 import { silentLogger } from '#kernel'
 import { defineStep, defineWorkflow, type Flow } from './define.ts'
 import { createWorkflowEngine, type WorkflowEngine, type WorkflowObserver } from './engine.ts'
@@ -48,11 +48,26 @@ export function fileWorkflow(
   return { engine, run: () => engine.run(workflow, {}), files: () => readdirSync(dir).toSorted() }
 }
 
+/** The database of the parent's `tempDatabase` in `dir`. */
+function openParents(dir: string): Database {
+  const server = process.env.ZSTACK_TEST_MARIADB
+  if (server === undefined) return openSqlite(join(dir, 'zstack.db'))
+  const [host = '', port] = server.split(':')
+  const database = readFileSync(join(dir, 'mariadb-database'), 'utf8')
+  return openMariadb({
+    endpoints: [{ host, port: Number(port) }],
+    user: 'root',
+    password: '',
+    database,
+    poolSize: 1,
+  })
+}
+
 if (import.meta.main) {
-  const [file = '', dir = '', kind = '', step, phase, fails] = process.argv.slice(2)
+  const [data = '', dir = '', kind = '', step, phase, fails] = process.argv.slice(2)
   const observe: WorkflowObserver = (moment) => {
     if (moment.step === step && moment.phase === phase) process.kill(process.pid, 'SIGKILL')
     return undefined
   }
-  await fileWorkflow(openSqlite(file), dir, kind, { fails: fails === 'fails', observe }).run()
+  await fileWorkflow(openParents(data), dir, kind, { fails: fails === 'fails', observe }).run()
 }

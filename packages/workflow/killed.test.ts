@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { tempDatabase } from '#testkit'
@@ -12,12 +12,12 @@ const child = fileURLToPath(new URL('./file-workflow.testing.ts', import.meta.ur
 
 /** Runs the workflow in a process of its own, which kills itself with SIGKILL at the moment; then recovers here. */
 async function killAndRecover(t: TestContext, args: readonly string[]) {
-  const { db, file } = await tempDatabase(t, [workflowMigration])
-  const dir = join(dirname(file), 'files')
+  const { db, dir: data } = await tempDatabase(t, [workflowMigration])
+  const dir = join(data, 'files')
   mkdirSync(dir)
   const [kind = ''] = args
   const signal = await new Promise((resolve) => {
-    execFile(process.execPath, [child, file, dir, ...args], (error) => resolve(error?.signal))
+    execFile(process.execPath, [child, data, dir, ...args], (error) => resolve(error?.signal))
   })
   assert.equal(signal, 'SIGKILL', 'the process did not come to the moment')
   const { engine, files } = fileWorkflow(db, dir, kind)

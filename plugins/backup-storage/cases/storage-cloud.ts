@@ -9,11 +9,11 @@ import {
 } from '#agents/simulator/backup-storage.ts'
 import { createSimulatedWorld } from '#agents/simulator/world.ts'
 import type { Api, Input } from '#contract'
-import { openSqlite } from '#db'
 import { newUuid, silentLogger } from '#kernel'
 import { authenticator, type Cloud, createCloud, definePlugin, type Plugin } from '#plugin-host'
 import { tagPlugin } from '#plugins/tag/plugin.ts'
 import { zonePlugin } from '#plugins/zone/plugin.ts'
+import { openTestDatabase } from '#testkit'
 import type { WorkflowObserver } from '#workflow'
 import { backupStorageConnector } from '../contract/extensions.ts'
 import { addBackupStorage } from '../contract/messages.ts'
@@ -52,7 +52,7 @@ export async function startStorageCloud(
       simulatorStub(servers, forgotten),
       ...plugins,
     ],
-    db: openSqlite(join(dataDir, 'cloud.db')),
+    db: await openTestDatabase(dataDir),
     node: { uuid: newUuid(), address: '127.0.0.1', dataDir, version: 'test' },
     log: silentLogger,
     ...(options.observe === undefined ? {} : { observe: options.observe }),

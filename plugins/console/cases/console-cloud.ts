@@ -6,12 +6,13 @@ import { join } from 'node:path'
 import { type Duplex, duplexPair } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { AgentClient } from '#agent-rpc'
-import { insert, openSqlite, update } from '#db'
+import { insert, update } from '#db'
 import { CloudError, type Logger, newUuid, silentLogger, sysErrors } from '#kernel'
 import { authenticator, type Cloud, createCloud, definePlugin, upgradeRoute } from '#plugin-host'
 import { hostAgents } from '#plugins/host/contract/agent-of-host.ts'
 import { vmInstance } from '#plugins/vm/contract/resources.ts'
 import { vmMigrations } from '#plugins/vm/migrations.ts'
+import { openTestDatabase } from '#testkit'
 import { requestConsoleAccess } from '../contract/apis.ts'
 import { consolePlugin } from '../plugin.ts'
 
@@ -53,7 +54,7 @@ export async function startConsoleCloud(options: ConsoleCloudOptions = {}): Prom
   const agent = fakeAgent(agentCalls, screens, options)
   const cloud = await createCloud({
     plugins: [...stubPlugins(sessions, agent), consolePlugin],
-    db: openSqlite(join(folder, 'db')),
+    db: await openTestDatabase(folder),
     node: { uuid: newUuid(), address: '192.0.2.1', dataDir: folder, version: '1.2.3' },
     log: recordingLogger(logLines),
   })

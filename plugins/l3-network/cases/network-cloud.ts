@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Api, Resource } from '#contract'
-import { insert, type Migration, openSqlite } from '#db'
+import { insert, type Migration } from '#db'
 import { newUuid, silentLogger } from '#kernel'
 import { authenticator, type Cloud, createCloud, definePlugin, type Plugin } from '#plugin-host'
 import { cluster } from '#plugins/cluster/contract/resources.ts'
@@ -21,6 +21,7 @@ import { vmInstance, vmNic } from '#plugins/vm/contract/resources.ts'
 import { vmMigrations } from '#plugins/vm/migrations.ts'
 import { zone } from '#plugins/zone/contract/resources.ts'
 import { zoneMigrations } from '#plugins/zone/migrations.ts'
+import { openTestDatabase } from '#testkit'
 import type { WorkflowObserver } from '#workflow'
 
 /** A cloud of the plugins under test; of all others there are only the rows, put in by the test. */
@@ -53,7 +54,7 @@ export async function startNetworkCloud(
   const tags = new Map<string, string[]>()
   const cloud = await createCloud({
     plugins: [session, tagStub(tags), ...rowPlugins, ...plugins],
-    db: openSqlite(join(dataDir, 'cloud.db')),
+    db: await openTestDatabase(dataDir),
     node: { uuid: newUuid(), address: '127.0.0.1', dataDir, version: 'test' },
     log: silentLogger,
     observe,

@@ -14,6 +14,7 @@ import { CloudError, sysErrors, waitFor } from '#kernel'
 import { type StorageCloud, startStorageCloud } from '#plugins/backup-storage/cases/storage-cloud.ts'
 import { deleteBackupStorage, queryBackupStorage } from '#plugins/backup-storage/contract/apis.ts'
 import { imageAddress } from '#plugins/backup-storage/contract/messages.ts'
+import { tableNames, testDialect } from '#testkit'
 import {
   addSftpBackupStorage,
   querySftpBackupStorage,
@@ -89,7 +90,11 @@ describe('SFTP backup storage', () => {
     const [queried] = await env.list(querySftpBackupStorage)
     for (const inventory of [shown, queried ?? {}])
       for (const name of ['password', 'sealedPassword', 'hostKey']) assert.ok(!(name in inventory), name)
-    for (const file of ['cloud.db', 'cloud.db-wal'])
+    const { db } = env.cloud.context
+    for (const table of await tableNames(db))
+      assert.ok(!JSON.stringify(await db.all(`SELECT * FROM ${table}`, [])).includes('correct horse'), table)
+    // SQLite must not keep it beside the rows either.
+    for (const file of testDialect === 'sqlite' ? ['zstack.db', 'zstack.db-wal'] : [])
       assert.ok(!(await readFile(join(env.dataDir, file))).includes('correct horse'), file)
     const { bus } = env.cloud.context
     assert.deepEqual(await bus.call(imageAddress, { backupStorageUuid: shown.uuid }), {

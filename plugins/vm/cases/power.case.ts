@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { newUuid } from '#kernel'
 import { updateGlobalConfig } from '#plugins/global-config/contract/apis.ts'
 import { queryHost } from '#plugins/host/contract/apis.ts'
-import { assertRefused, inventoryOf, simulatedHost, startCloud } from '#testkit'
+import { assertRefused, inventoryOf, simulatedHost, startCloud, testDialect } from '#testkit'
 import { createVmInstance, queryVmInstance } from '../contract/create-apis.ts'
 import * as power from '../contract/power-apis.ts'
 import { startCloudWithVm } from './vm-scene.ts'
@@ -133,7 +133,11 @@ test('many starts and stops of one VM at the same time end in an order, never in
   const wishes = Array.from({ length: 12 }, (_, i) => (i % 2 ? power.startVmInstance : power.stopVmInstance))
   await Promise.allSettled(wishes.map((api) => cloud.call(api as typeof power.startVmInstance, { uuid })))
   const [shown] = await cloud.query(queryVmInstance)
-  assert.deepEqual([shown?.state, host.state.vms.get(uuid)?.state], ['Running', 'Running'])
+  const outcome = [shown?.state, host.state.vms.get(uuid)?.state]
+  // With a database in another process, calls made at the same time may overtake each other before they come to the queue.
+  if (testDialect === 'sqlite' || shown?.state === 'Running')
+    assert.deepEqual(outcome, ['Running', 'Running'])
+  else assert.deepEqual(outcome, ['Stopped', undefined])
 })
 
 test('two VMs with one disk image each have their own disk', async (t) => {

@@ -1,0 +1,190 @@
+import type { Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { createPool, type Pool, type PoolConnection } from 'mysql2/promise'
+import { CloudError, sysErrors } from '#kernel'
+import { isConnectionLost, isNotReady, isRefusal } from './mariadb-errors.ts'
+import { databaseClosed, storageError } from './storage-errors.ts'
+
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+}
+
+export interface MariadbOptions {
+  /** Members of one cluster, or one server. The first that answers is used until it fails. */
+  readonly endpoints: readonly Endpoint[]
+  readonly user: string
+  readonly password: string
+  readonly database: string
+  /** Connections for reading; writes have one of their own. */
+  readonly poolSize: number
+  /** How long a call waits for a server to answer before it fails; 10 s when absent. */
+  readonly patienceMs?: number
+}
+
+/** What a connection is for: a write must not wait behind the reads of a busy moment. */
+export type Lane = 'read' | 'write'
+
+type Pools = Readonly<Record<Lane, Pool>>
+
+// A server that was cut off answers nothing, and TCP alone notices that after many minutes.
+const STATEMENT_TIMEOUT_MS = 60_000
+const CONNECT_TIMEOUT_MS = 3_000
+const LONGEST_PAUSE_MS = 1_000
+// Each connection prepares a statement anew, and a server keeps 16,382 of all its clients together.
+const STATEMENTS_PER_CONNECTION = 300
+
+/** Connections to the one server in use, and the change to another when it fails. */
+export class MariadbServers {
+  readonly #options: MariadbOptions
+  readonly #ready = new WeakSet<object>()
+  readonly #reasons = new Map<string, string>()
+  #index = 0
+  #pools: Pools
+  #closed = false
+
+  constructor(options: MariadbOptions) {
+    if (options.endpoints.length === 0) throw new Error('a database needs at least one endpoint')
+    this.#options = options
+    this.#pools = this.#poolsOf(this.#endpoint)
+  }
+
+  /** A connection that is ready for use. Throws SYS.1016 naming every server and its reason when none answers. */
+  async acquire(lane: Lane): Promise<PoolConnection> {
+    const startedAt = performance.now()
+    for (let failures = 1; ; failures += 1) {
+      if (this.#closed) throw databaseClosed()
+      const pools = this.#pools
+      try {
+        return await this.#readyConnection(pools[lane], lane)
+      } catch (error) {
+        if (isRefusal(error)) throw this.#refused(error)
+        this.#leave(pools, error)
+      }
+      if (failures % this.#options.endpoints.length !== 0) continue
+      if (performance.now() - startedAt > (this.#options.patienceMs ?? 10_000)) throw this.#noneAnswers()
+      await pause(Math.min(LONGEST_PAUSE_MS, 25 * 2 ** Math.min(10, failures)))
+    }
+  }
+
+  /** Gives a connection back after `error` (or none): one that is broken, or of a server that is not ready, is not used again. */
+  release(connection: PoolConnection, error?: unknown): void {
+    if (isNotReady(error)) this.#leave(this.#pools, error)
+    if (isConnectionLost(error) || isNotReady(error)) connection.destroy()
+    else connection.release()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await endPools(this.#pools)
+  }
+
+  get #endpoint(): Endpoint {
+    return this.#options.endpoints[this.#index] as Endpoint
+  }
+
+  /** Goes on to the next server, unless another caller did so already. */
+  #leave(pools: Pools, error: unknown): void {
+    if (pools !== this.#pools || this.#closed) return
+    this.#reasons.set(nameOf(this.#endpoint), reasonOf(error))
+    // There is nowhere to go: connections that still work are kept.
+    if (this.#options.endpoints.length === 1) return
+    this.#index = (this.#index + 1) % this.#options.endpoints.length
+    this.#pools = this.#poolsOf(this.#endpoint)
+    // Whoever still uses a connection of it is told by the failure of what it asks.
+    void endPools(pools)
+  }
+
+  #poolsOf({ host, port }: Endpoint): Pools {
+    const { user, password, database, poolSize } = this.#options
+    const common = {
+      host,
+      port,
+      user,
+      password,
+      database,
+      charset: 'utf8mb4',
+      // Sums are decimals; nobody counts beyond 2^53.
+      decimalNumbers: true,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      maxPreparedStatements: STATEMENTS_PER_CONNECTION,
+    }
+    return {
+      read: createPool({ ...common, connectionLimit: poolSize }),
+      write: createPool({ ...common, connectionLimit: 1 }),
+    }
+  }
+
+  async #readyConnection(pool: Pool, lane: Lane): Promise<PoolConnection> {
+    const connection = await pool.getConnection()
+    const identity = connection.connection
+    if (this.#ready.has(identity)) return connection
+    try {
+      await prepareSession(connection, lane)
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
+    this.#ready.add(identity)
+    return connection
+  }
+
+  #refused(error: unknown): CloudError {
+    return storageError(`the database server ${nameOf(this.#endpoint)} refuses us`, error)
+  }
+
+  #noneAnswers(): CloudError {
+    const told = [...this.#reasons].map(([name, reason]) => `${name}: ${reason}`).join('; ')
+    return new CloudError(sysErrors.ioError, `no database server answers (${told}). Nothing was changed`)
+  }
+}
+
+/** Ends `asked` with the connection when its answer takes too long; a timer that waits keeps no process alive. */
+export async function inTime<T>(connection: PoolConnection, asked: Promise<T>): Promise<T> {
+  const { stream } = connection.connection as unknown as { stream: Socket }
+  const late = () =>
+    stream.destroy(new Error(`the database did not answer within ${STATEMENT_TIMEOUT_MS / 1000} s`))
+  const timer = setTimeout(late, STATEMENT_TIMEOUT_MS).unref()
+  try {
+    return await asked
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Same meaning of statements on every server; a member of a cluster must be in it, and know what was committed elsewhere. */
+async function prepareSession(connection: PoolConnection, lane: Lane): Promise<void> {
+  // A backslash is a character like any other, as in SQLite.
+  await connection.query(
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION', autocommit = 1, innodb_lock_wait_timeout = 10",
+  )
+  // What a unit reads is what its guarded updates will meet: the newest that is committed, not a snapshot of earlier.
+  const access = lane === 'read' ? 'READ ONLY' : 'READ WRITE'
+  await connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, ${access}`)
+  const [[row]] = (await connection.query('SELECT @@wsrep_on AS isMember')) as unknown as [
+    { isMember?: number }[],
+  ]
+  if (row?.isMember !== 1) return
+  const [[status]] = (await connection.query("SHOW STATUS LIKE 'wsrep_ready'")) as unknown as [
+    { Value?: string }[],
+  ]
+  if (status?.Value !== 'ON') throw new Error('it is not a ready member of its cluster')
+  // What this process committed through another member before must be seen from now on.
+  await connection.query('SET SESSION wsrep_sync_wait = 1')
+  await connection.query('SELECT 1')
+  await connection.query('SET SESSION wsrep_sync_wait = 0')
+}
+
+async function endPools(pools: Pools): Promise<void> {
+  // Connections that are broken already cannot say goodbye.
+  await Promise.allSettled([pools.read.end(), pools.write.end()])
+}
+
+function nameOf({ host, port }: Endpoint): string {
+  return `${host}:${port}`
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string }
+  return message || code || String(error)
+}

@@ -1,0 +1,16 @@
+import { CloudError, sysErrors } from '#kernel'
+
+/** A row with the same unique value exists already. */
+export class UniqueConflict extends Error {
+  override name = 'UniqueConflict'
+}
+
+export function databaseClosed(): CloudError {
+  return new CloudError(sysErrors.ioError, 'the database is closed: the management node stops')
+}
+
+/** SYS.1016: what was being done, and the reason the database gave. */
+export function storageError(what: string, cause: unknown): CloudError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new CloudError(sysErrors.ioError, `${what}: ${reason}. Nothing was changed`, { cause })
+}
