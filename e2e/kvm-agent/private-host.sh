@@ -18,7 +18,12 @@ mkdir -p /var/cache/libvirt
 mount --bind "$dir/lib" /var/lib/libvirt
 mount --bind "$dir/cache" /var/cache/libvirt
 mount --bind "$dir/log" /var/log
+# A checkout below /tmp stays visible: what runs in here comes from it.
+repository=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p "$dir/repository"
+mount --bind "$repository" "$dir/repository"
 mount --bind "$dir/tmp" /tmp
+[ -d "$repository" ] || { mkdir -p "$repository" && mount --bind "$dir/repository" "$repository"; }
 # A path that is private to each host, as local storage is.
 mkdir -p /run/local
 rm -f /etc/libvirt/qemu/networks/autostart/*
