@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -10,7 +10,13 @@ import { type Endpoint, openMariadb } from './mariadb.ts'
 import { type Migration, migrate } from './schema.ts'
 import { UniqueConflict } from './storage-errors.ts'
 
-const skip = testDialect === 'mariadb' ? false : 'about MariaDB: ZSTACK_TEST_DB=mariadb'
+const installed = existsSync('/usr/bin/mariadb-install-db')
+const skip =
+  testDialect !== 'mariadb'
+    ? 'about MariaDB: ZSTACK_TEST_DB=mariadb'
+    : installed
+      ? false
+      : 'needs the package mariadb-server'
 
 interface Place extends Endpoint {
   readonly database: string

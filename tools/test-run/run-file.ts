@@ -50,7 +50,7 @@ export async function runTestFile(run: FileRun): Promise<FileResult> {
       cwd: run.root,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...withoutTestContext(process.env), TMPDIR: run.folder, ZSTACK_TEST_TMP: run.folder },
+      env: environmentOf(run),
     },
   )
   const readOutput = collectOutput(child)
@@ -85,6 +85,13 @@ function summarise(lines: TestLine[], fileFailures: string[], leaks: string[]) {
 }
 
 /** node:test marks the children of a test process; a file of ours is a fresh start even when a test runs this runner. */
+function environmentOf({ file, folder }: FileRun): NodeJS.ProcessEnv {
+  const own = { TMPDIR: folder, ZSTACK_TEST_TMP: folder }
+  // What is about MariaDB runs on it in every run, whatever the other tests run on.
+  const database = /\/mariadb[^/]*\.test\.ts$/.test(file.path) ? { ZSTACK_TEST_DB: 'mariadb' } : {}
+  return { ...withoutTestContext(process.env), ...own, ...database }
+}
+
 function withoutTestContext({ NODE_TEST_CONTEXT: _, ...environment }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return environment
 }
