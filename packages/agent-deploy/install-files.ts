@@ -22,18 +22,23 @@ export async function ensureRuntime(ssh: SshSession, bundle: AgentBundle): Promi
   await ssh.check(['mkdir', '-p', directory])
   try {
     await ssh.files.upload(bundle.runtime.path, temporary, 0o755)
-    const sum = (await ssh.check(['sha256sum', '--', temporary])).split(' ')[0]
-    if (sum !== bundle.runtime.sha256) {
-      throw new CloudError(
-        sysErrors.ioError,
-        `${temporary} arrived damaged: sha256 ${sum}, sent ${bundle.runtime.sha256}`,
-      )
-    }
-    await ssh.files.rename(temporary, path)
-  } catch (error) {
-    await ssh.run(['rm', '-f', temporary]).catch(() => undefined) // best effort; the failure above is the news
-    throw error
+    await checkSum(ssh, bundle, temporary)
+    // Never a rename: an agent deployed meanwhile may run from the file that would be replaced,
+    // and a process whose own binary is gone cannot start another.
+    const linked = await ssh.run(['ln', '-T', temporary, path])
+    if (linked.status !== 0) await checkSum(ssh, bundle, path)
+  } finally {
+    await ssh.run(['rm', '-f', temporary]).catch(() => undefined) // best effort; a failure above is the news
   }
+}
+
+async function checkSum(ssh: SshSession, bundle: AgentBundle, path: string): Promise<void> {
+  const sum = (await ssh.check(['sha256sum', '--', path])).split(' ')[0]
+  if (sum === bundle.runtime.sha256) return
+  throw new CloudError(
+    sysErrors.ioError,
+    `${path} arrived damaged: sha256 ${sum}, sent ${bundle.runtime.sha256}`,
+  )
 }
 
 /** Unpacks the bundle when the host has not that very one, and makes it the current one. */

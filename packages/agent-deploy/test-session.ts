@@ -30,7 +30,7 @@ export function createTestSession(
       exists: async (path) => path in files,
       readLink: async (path) => files[path],
       write: unused,
-      upload: unused,
+      upload: async (from, to) => void commands.push(`upload ${from} ${to}`),
       rename: unused,
     },
     close: () => undefined,
