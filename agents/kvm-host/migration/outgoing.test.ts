@@ -15,8 +15,9 @@ function setUp(
   openTunnel: (channel: MigrationChannel) => Promise<Duplex>,
   withStorage = true,
 ) {
-  const root = join(mkdtempSync(join(tmpdir(), 'outgoing-')), 'm')
-  t.after(() => rmSync(root, { recursive: true, force: true }))
+  const directory = mkdtempSync(join(tmpdir(), 'outgoing-'))
+  const root = join(directory, 'm')
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
   const paths = migrationPaths(root, newUuid())
   return {
     root,
