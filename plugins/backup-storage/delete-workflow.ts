@@ -51,19 +51,12 @@ export function createDeleteWorkflow(ctx: PluginContext): Workflow<DeleteInput, 
     },
   })
 
-  const removeAgent = defineStep<DeleteInput, null>({
-    name: 'remove-agent',
+  // One step: while the rows are there a restart may bring the agent back, and it must go again.
+  const removeAll = defineStep<DeleteInput, null>({
+    name: 'remove-agent-and-rows',
     run: async ({ uuid, type }) => {
       // A type whose plugin was taken out of the server leaves its agent where it is.
       await ctx.drivers(backupStorageConnector).get(type)?.forget(uuid)
-      return null
-    },
-    undo: noUndo('a repeated deletion or a reconnect brings it back to order'),
-  })
-
-  const removeRows = defineStep<DeleteInput, null>({
-    name: 'remove-rows',
-    run: async ({ uuid }) => {
       for (const hook of ctx.hooks(backupStorageHook)) await hook.onDelete(uuid)
       await ctx.bus.call(removeTags, { resourceUuid: uuid })
       await db.write(async (tx) => {
@@ -74,16 +67,15 @@ export function createDeleteWorkflow(ctx: PluginContext): Workflow<DeleteInput, 
       })
       return null
     },
-    undo: noUndo('nothing comes after it'),
+    undo: noUndo('a repeated deletion or a reconnect brings it back to order'),
   })
 
   return defineWorkflow(
     'backupStorage.delete',
-    [close, removeAgent, removeRows],
+    [close, removeAll],
     async (flow, input: DeleteInput) => {
       await flow.step(close, input)
-      await flow.step(removeAgent, input)
-      await flow.step(removeRows, input)
+      await flow.step(removeAll, input)
       return {}
     },
     { afterCrash: 'resume' },

@@ -76,14 +76,11 @@ export function deleteHostWorkflow(ctx: PluginContext, connections: HostConnecti
       await ctx.db.write((tx) => update(tx, host, { uuid }, away))
     },
   })
-  const forget = defineStep<Host, void>({
-    name: 'forget-agent',
-    run: (row) => ctx.driver(hostConnector, row.hypervisorType).forget(row.uuid),
-    undo: none,
-  })
-  const removeRows = defineStep<Host, void>({
-    name: 'remove-rows',
+  // One step: while the rows are there a restart may bring the agent back, and it must go again.
+  const removeHost = defineStep<Host, void>({
+    name: 'remove-agent-and-rows',
     run: async (row) => {
+      await ctx.driver(hostConnector, row.hypervisorType).forget(row.uuid)
       await ctx.bus.call(removeTags, { resourceUuid: row.uuid })
       await ctx.db.write(async (tx) => {
         for (const child of ctx.query.registry.childrenOf(host))
@@ -95,11 +92,10 @@ export function deleteHostWorkflow(ctx: PluginContext, connections: HostConnecti
   })
   return defineWorkflow(
     'host.delete',
-    [clean, forget, removeRows],
+    [clean, removeHost],
     async (flow, row) => {
       await flow.step(clean, row)
-      await flow.step(forget, row)
-      await flow.step(removeRows, row)
+      await flow.step(removeHost, row)
     },
     { afterCrash: 'resume' },
   )

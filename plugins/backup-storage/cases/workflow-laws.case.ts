@@ -41,12 +41,12 @@ describe('laws of the backup storage workflows', () => {
         }))
     }
 
-    for (const step of ['close-backup-storage', 'remove-agent', 'remove-rows']) {
+    for (const step of ['close-backup-storage', 'remove-agent-and-rows']) {
       it(`a deletion that failed in ${step} at ${phase} can be repeated`, () =>
         withCloud(failingOnce(step, phase), async (env) => {
           const { uuid } = await env.addStorage()
           await assert.rejects(env.call(deleteBackupStorage, { uuid }), new RegExp(`injected into ${step}`))
-          const isGone = step === 'remove-rows' && phase === 'ran'
+          const isGone = step === 'remove-agent-and-rows' && phase === 'ran'
           assert.deepEqual(await statuses(env), isGone ? [] : ['Connected'])
           await env.call(deleteBackupStorage, { uuid })
           assert.deepEqual(await statuses(env), [])
