@@ -1,4 +1,4 @@
-import { type Api, isObject, list, optional, parse, text } from '#contract'
+import type { Api } from '#contract'
 import type { Database } from '#db'
 import {
   CloudError,
@@ -12,13 +12,13 @@ import {
   sysErrors,
   type Task,
   toErrorBody,
-  uuidTaken,
   withTask,
 } from '#kernel'
 import type { QueryEngine, QueryRequest } from '#query'
 import type { Workflow, WorkflowEngine } from '#workflow'
 import type { Jobs } from './jobs.ts'
 import type { ApiCall, HandleOptions } from './plugin.ts'
+import { checkedInput, goneMeanwhile, refersToNothing, refuseTakenUuid } from './request-checks.ts'
 import { createUuidClaims, type UuidClaims } from './uuid-claims.ts'
 
 /** An API call as a front door hands it over. */
@@ -77,13 +77,6 @@ interface Recorded {
 }
 
 const MAX_JOB_ID = 64
-
-/** Every API accepts these beside its own parameters. */
-const commonInput = {
-  systemTags: optional(list('System tags.', text('Tag.', { max: 1_500_000 }))),
-  userTags: optional(list('User tags.', text('Tag.'))),
-  resourceUuid: optional(text('Uuid the new resource gets.', { max: 32 })),
-}
 
 interface Prepared {
   readonly registration: Registration
@@ -183,60 +176,9 @@ async function prepare(deps: Deps, request: ApiRequest): Promise<Prepared> {
   if (reason !== undefined) throw new CloudError(sysErrors.notReady, reason)
   const accountUuid = api.needSession ? (await deps.authenticate(request.sessionUuid)).accountUuid : ''
   const input = checkedInput(api, request.params)
-  const nothingToDo = await refersToNothing(deps, api, input)
-  await refuseTakenUuid(deps, api, input)
+  const nothingToDo = await refersToNothing(deps.queries, api, input)
+  await refuseTakenUuid(deps.queries, api, input)
   return { registration, input, accountUuid, nothingToDo }
-}
-
-/** A client that chooses the uuid of what it creates must choose one that names nothing of that kind. */
-async function refuseTakenUuid(
-  deps: DispatcherDeps,
-  api: Api,
-  input: Record<string, unknown>,
-): Promise<void> {
-  const uuid = input.resourceUuid
-  const resource = deps.queries.registry.byInventory(api.output.inventory?.constraints.structName ?? '')
-  if (typeof uuid !== 'string' || resource === undefined || 'resourceUuid' in api.input) return
-  if ((await deps.queries.missing(resource, [uuid])).length === 0) throw uuidTaken(resource.name, uuid)
-}
-
-function checkedInput(api: Api, params: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  if (!isObject(params))
-    throw new CloudError(sysErrors.invalidArgument, `the parameters of ${api.name} must be an object`)
-  const input: Record<string, unknown> = {
-    ...parse(commonInput, params, api.name),
-    ...parse(api.input, params, api.name),
-  }
-  if (
-    typeof input.resourceUuid === 'string' &&
-    !('resourceUuid' in api.input) &&
-    !isUuid(input.resourceUuid)
-  ) {
-    const details = `field[resourceUuid] of ${api.name} must be a version 1 to 5 uuid without dashes, got '${input.resourceUuid}'`
-    throw new CloudError(sysErrors.invalidArgument, details, { opaque: { field: 'resourceUuid' } })
-  }
-  return input
-}
-
-/** Throws SYS.1003 when a uuid names nothing; true when that is no error because the call would delete it. */
-async function refersToNothing(deps: Deps, api: Api, input: Record<string, unknown>): Promise<boolean> {
-  for (const [name, field] of Object.entries(api.input)) {
-    const voName = field.constraints.resource ?? field.constraints.element?.constraints.resource
-    const value = input[name]
-    const resource = voName === undefined ? undefined : deps.queries.registry.byVoName(voName)
-    if (resource === undefined || value === undefined) continue
-    const missing = await deps.queries.missing(resource, Array.isArray(value) ? value : [String(value)])
-    if (missing.length === 0) continue
-    if (field.constraints.successIfMissing === true && isUuid(String(value))) return true
-    const details = `field[${name}] of ${api.name} names a ${resource.name} that does not exist: ${missing.join(', ')}`
-    throw new CloudError(sysErrors.resourceNotFound, details, { opaque: { field: name } })
-  }
-  return false
-}
-
-async function goneMeanwhile(deps: Deps, api: Api, input: Record<string, unknown>): Promise<boolean> {
-  const deletes = Object.values(api.input).some((field) => field.constraints.successIfMissing === true)
-  return deletes && (await refersToNothing(deps, api, input))
 }
 
 async function runHandler(
@@ -259,7 +201,7 @@ async function runHandler(
   }
   const work = async () => {
     // What it deletes may have gone while it waited in the queue.
-    if (await goneMeanwhile(deps, request.api, input)) return {}
+    if (await goneMeanwhile(deps.queries, request.api, input)) return {}
     return ((await registration.handler(input as never, call)) ?? {}) as ApiReply
   }
   const key = registration.options.key?.(input as never)
