@@ -16,8 +16,9 @@ const isRuleItself = (path: string) => /^tools\/house-rules(\.test)?\.ts$/.test(
 
 const rules: Rule[] = [
   {
-    pattern: /(^|[^\w.~}-])\/work\//,
-    reason: 'a path of one workplace; the project knows only its own folder and the system paths it owns',
+    pattern: /(^|[^\w.~}-])\/home\//,
+    reason:
+      "a path of one person's machine; the project knows only its own folder and the system paths it owns",
     appliesTo: () => true,
   },
   {
