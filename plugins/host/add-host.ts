@@ -63,40 +63,27 @@ export function refuseSecond(other: Host | undefined): void {
 
 /** Removes a host: what plugins keep about it, its agent, its rows. Goes on after a crash. */
 export function deleteHostWorkflow(ctx: PluginContext, connections: HostConnections): Workflow<Host, void> {
-  const none = { none: 'a deletion goes forward' }
-  const clean = defineStep<Host, void>({
-    name: 'clean-host',
-    run: async (row) => {
-      connections.unfollow(row.uuid)
-      for (const hook of ctx.hooks(hostHook)) await hook.deleting?.(row)
-    },
-    // What plugins had prepared is gone: no VM may come here until it was connected anew.
+  const removeAll = async (row: Host) => {
+    for (const hook of ctx.hooks(hostHook)) await hook.deleting?.(row)
+    await ctx.driver(hostConnector, row.hypervisorType).forget(row.uuid)
+    await ctx.bus.call(removeTags, { resourceUuid: row.uuid })
+    await ctx.db.write(async (tx) => {
+      for (const child of ctx.query.registry.childrenOf(host))
+        await remove(tx, child, { uuid: row.uuid } as never)
+      await remove(tx, host, { uuid: row.uuid })
+    })
+  }
+  // One step, and no connection beside it: while the rows are there, a restart or a ping may bring back what was removed.
+  const removeHost = defineStep<Host, void>({
+    name: 'remove-host',
+    run: (row) => connections.leave(row.uuid, () => removeAll(row)),
+    // What plugins had prepared may be gone: no VM may come here until it was connected anew.
     undo: async ({ uuid }) => {
       const away = { status: hostStatus.disconnected, lastOpDate: Date.now() }
       await ctx.db.write((tx) => update(tx, host, { uuid }, away))
     },
   })
-  // One step: while the rows are there a restart may bring the agent back, and it must go again.
-  const removeHost = defineStep<Host, void>({
-    name: 'remove-agent-and-rows',
-    run: async (row) => {
-      await ctx.driver(hostConnector, row.hypervisorType).forget(row.uuid)
-      await ctx.bus.call(removeTags, { resourceUuid: row.uuid })
-      await ctx.db.write(async (tx) => {
-        for (const child of ctx.query.registry.childrenOf(host))
-          await remove(tx, child, { uuid: row.uuid } as never)
-        await remove(tx, host, { uuid: row.uuid })
-      })
-    },
-    undo: none,
+  return defineWorkflow('host.delete', [removeHost], (flow, row) => flow.step(removeHost, row), {
+    afterCrash: 'resume',
   })
-  return defineWorkflow(
-    'host.delete',
-    [clean, removeHost],
-    async (flow, row) => {
-      await flow.step(clean, row)
-      await flow.step(removeHost, row)
-    },
-    { afterCrash: 'resume' },
-  )
 }

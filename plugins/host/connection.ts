@@ -15,11 +15,13 @@ export interface HostConnections {
   connect(hostUuid: string): Promise<void>
   /** Stops listening to a host. */
   unfollow(hostUuid: string): void
+  /** Runs what takes a host away when no connection to it is under way, and lets none begin meanwhile. */
+  leave(hostUuid: string, work: () => Promise<void>): Promise<void>
   /** Marks a host Disconnected and tells those who keep something there. */
   markDown(row: Host): Promise<void>
-  /** Looks after every host once: pings, and reconnects those that answer again. */
+  /** Begins to look after every host once: pings, and reconnects those that answer again. One that takes long keeps no other waiting. */
   lookAfterAll(): Promise<void>
-  dispose(): void
+  dispose(): Promise<void>
 }
 
 export function createHostConnections(ctx: PluginContext): HostConnections {
@@ -28,6 +30,7 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
   const misses = new Map<string, number>()
   // Which run of which boot of the machine was prepared: in another one nothing volatile of it is left.
   const prepared = new Map<string, string>()
+  const lookedAfter = new Map<string, Promise<void>>()
 
   const unfollow = (uuid: string) => {
     followed.get(uuid)?.()
@@ -36,14 +39,16 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
     prepared.delete(uuid)
   }
   const markDown = (row: Host) => tellDown(ctx, row)
+  const isGone = async ({ uuid }: Host) => (await findOne(ctx.db, host, { uuid })) === undefined
   const lookAfter = async (row: Host) => {
-    const client = await ctx.driver(hostConnector, row.hypervisorType).client(row.uuid)
     try {
+      const client = await ctx.driver(hostConnector, row.hypervisorType).client(row.uuid)
       const run = runOf(await client.call(hostPing, {}))
       misses.delete(row.uuid)
       const away = row.status !== hostStatus.connected || prepared.get(row.uuid) !== run
       if (away && ctx.config.get(autoReconnect)) await connectQuietly(row)
     } catch (error) {
+      if (await isGone(row)) return
       const missed = (misses.get(row.uuid) ?? 0) + 1
       misses.set(row.uuid, missed)
       ctx.log.debug({ hostUuid: row.uuid, missed, err: describeError(error) }, 'host did not answer a ping')
@@ -55,9 +60,20 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
     try {
       await connect(row.uuid)
     } catch (error) {
+      if (await isGone(row)) return
       ctx.log.warn({ hostUuid: row.uuid, err: describeError(error) }, 'a host could not be reconnected')
       if (row.status === hostStatus.connected) await markDown(row)
     }
+  }
+  const lookAfterSoon = (row: Host) => {
+    if (lookedAfter.has(row.uuid)) return
+    const work = limiter
+      .run(() => lookAfter(row))
+      .catch((error) =>
+        ctx.log.error({ hostUuid: row.uuid, err: describeError(error) }, 'a host could not be looked after'),
+      )
+      .finally(() => lookedAfter.delete(row.uuid))
+    lookedAfter.set(row.uuid, work)
   }
   const follow = async (row: Host) => {
     unfollow(row.uuid)
@@ -76,18 +92,25 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
     await markStatus(ctx, hostUuid, hostStatus.connected)
     retryStuck(ctx, hostUuid)
   }
-  // A ping may find a host back while an operator reconnects it.
+  // A ping may find a host back while an operator reconnects or removes it.
   const connect = (hostUuid: string) =>
     ctx.queues.run(`connect:${hostUuid}`, 'connect host', () => connectOnce(hostUuid))
+  const leave = (hostUuid: string, work: () => Promise<void>) =>
+    ctx.queues.run(`connect:${hostUuid}`, 'remove host', () => {
+      unfollow(hostUuid)
+      return work()
+    })
   return {
     connect,
     unfollow,
+    leave,
     markDown,
     lookAfterAll: async () => {
       const rows = (await find(ctx.db, host, {})).filter((row) => row.status !== hostStatus.connecting)
-      await Promise.all(rows.map((row) => limiter.run(() => lookAfter(row))))
+      for (const row of rows) lookAfterSoon(row)
     },
-    dispose: () => {
+    dispose: async () => {
+      await Promise.all(lookedAfter.values())
       for (const uuid of [...followed.keys()]) unfollow(uuid)
     },
   }

@@ -80,6 +80,8 @@ export function createKvmConnector(
           'the agent could not be removed from a host',
         )
       }
+      // A ping may have asked for one meanwhile.
+      drop(uuid)
     },
     dispose: () => {
       for (const uuid of [...clients.keys()]) drop(uuid)

@@ -8,7 +8,7 @@ import { queryVmInstance } from '#plugins/vm/contract/create-apis.ts'
 import { destroyVmInstance } from '#plugins/vm/contract/deletion-apis.ts'
 import { startVmInstance, stopVmInstance } from '#plugins/vm/contract/power-apis.ts'
 import { assertRefused, inventoryOf, simulatedHost, startCloud, type TestCloud, waitFor } from '#testkit'
-import { changeHostState, queryHost, reconnectHost } from '../contract/apis.ts'
+import { changeHostState, deleteHost, queryHost, reconnectHost } from '../contract/apis.ts'
 
 const first = async (cloud: TestCloud, api: typeof queryHost) => (await cloud.query(api))[0]
 const vmState = async (cloud: TestCloud) => (await first(cloud, queryVmInstance))?.state
@@ -196,4 +196,20 @@ test('a host that dies while a VM starts there: the VM is Unknown, keeps its pla
     ['Stopped', after?.totalMemoryCapacity],
   )
   await cloud.call(startVmInstance, { uuid })
+})
+
+test('a ping while a host is removed brings nothing back to it', async (t) => {
+  const { cloud, dc } = await startCloud(t)
+  await pingOften(cloud)
+  const host = simulatedHost(cloud)
+  const hold = host.knobs.hold('deleteBridge', { after: true })
+  const deletion = cloud.call(deleteHost, { uuid: String(dc.hosts[0]) })
+  await hold.waiting
+  const [pings, bridges] = [host.knobs.count('hostPing'), host.knobs.count('createBridge')]
+  await waitFor('a ping', () => host.knobs.count('hostPing') > pings)
+  hold.release()
+  await deletion
+  await cloud.restart()
+  assert.equal(host.knobs.count('createBridge'), bridges)
+  assert.deepEqual([[...cloud.world.hosts.keys()], await cloud.query(queryHost)], [[], []])
 })
