@@ -1,13 +1,14 @@
 import type { AgentEvent } from '#agent-rpc'
 import { hostPing } from '#agents/kvm-host/contract/host.ts'
-import { find, findOne, get, update } from '#db'
-import { currentTask, describeError, Limiter } from '#kernel'
+import { get, update } from '#db'
+import { currentTask, describeError } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { recount } from './allocation.ts'
-import { autoReconnect, pingInterval, pingMisses, pingParallelism } from './contract/configs.ts'
+import { pingInterval } from './contract/configs.ts'
 import { type HostFacts, hostConnector, hostHook } from './contract/extensions.ts'
 import { type Host, host } from './contract/resources.ts'
 import { hostStatus } from './contract/states.ts'
+import { createRounds, runOf } from './rounds.ts'
 
 /** Keeps track of which hosts can be reached, and brings them back. What it knows beyond the database is only who listens. */
 export interface HostConnections {
@@ -25,67 +26,13 @@ export interface HostConnections {
 }
 
 export function createHostConnections(ctx: PluginContext): HostConnections {
-  const limiter = new Limiter(() => ctx.config.get(pingParallelism))
   const followed = new Map<string, () => void>()
-  const misses = new Map<string, number>()
   // Which run of which boot of the machine was prepared: in another one nothing volatile of it is left.
   const prepared = new Map<string, string>()
-  const lookedAfter = new Map<string, Promise<void>>()
-
   const unfollow = (uuid: string) => {
     followed.get(uuid)?.()
     followed.delete(uuid)
-    misses.delete(uuid)
     prepared.delete(uuid)
-  }
-  const markDown = (row: Host) => tellDown(ctx, row)
-  const isGone = async ({ uuid }: Host) => (await findOne(ctx.db, host, { uuid })) === undefined
-  const lookAfter = async (row: Host) => {
-    try {
-      const client = await ctx.driver(hostConnector, row.hypervisorType).client(row.uuid)
-      const run = runOf(await client.call(hostPing, {}))
-      misses.delete(row.uuid)
-      const away = row.status !== hostStatus.connected || prepared.get(row.uuid) !== run
-      if (away && ctx.config.get(autoReconnect)) await connectQuietly(row)
-    } catch (error) {
-      if (await isGone(row)) return
-      const missed = (misses.get(row.uuid) ?? 0) + 1
-      misses.set(row.uuid, missed)
-      ctx.log.debug({ hostUuid: row.uuid, missed, err: describeError(error) }, 'host did not answer a ping')
-      if (missed < ctx.config.get(pingMisses) || row.status !== hostStatus.connected) return
-      await markDown(row)
-    }
-  }
-  const connectQuietly = async (row: Host) => {
-    try {
-      await connect(row.uuid)
-    } catch (error) {
-      if (await isGone(row)) return
-      ctx.log.warn({ hostUuid: row.uuid, err: describeError(error) }, 'a host could not be reconnected')
-      if (row.status === hostStatus.connected) await markDown(row)
-    }
-  }
-  const lookAfterSoon = (row: Host) => {
-    if (lookedAfter.has(row.uuid)) return
-    const work = limiter
-      .run(() => lookAfter(row))
-      .catch((error) =>
-        ctx.log.error({ hostUuid: row.uuid, err: describeError(error) }, 'a host could not be looked after'),
-      )
-      .finally(() => lookedAfter.delete(row.uuid))
-    lookedAfter.set(row.uuid, work)
-  }
-  const follow = async (row: Host) => {
-    unfollow(row.uuid)
-    const onDown = (reason: string) => {
-      ctx.log.warn({ hostUuid: row.uuid, reason }, 'the event stream of a host broke')
-      prepared.delete(row.uuid)
-      void limiter.run(async () => lookAfter((await findOne(ctx.db, host, { uuid: row.uuid })) ?? row))
-    }
-    const stop = await ctx
-      .driver(hostConnector, row.hypervisorType)
-      .follow(row.uuid, (e) => deliver(ctx, row, e), onDown)
-    followed.set(row.uuid, stop)
   }
   const connectOnce = async (hostUuid: string) => {
     prepared.set(hostUuid, await prepareHost(ctx, hostUuid, follow))
@@ -100,17 +47,29 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
       unfollow(hostUuid)
       return work()
     })
+  const markDown = (row: Host) => tellDown(ctx, row)
+  const isPrepared = (uuid: string, run: string) => prepared.get(uuid) === run
+  const rounds = createRounds(ctx, { connect, markDown, isPrepared })
+  const follow = async (row: Host) => {
+    unfollow(row.uuid)
+    const onDown = (reason: string) => {
+      ctx.log.warn({ hostUuid: row.uuid, reason }, 'the event stream of a host broke')
+      prepared.delete(row.uuid)
+      rounds.lookAfter(row.uuid)
+    }
+    const stop = await ctx
+      .driver(hostConnector, row.hypervisorType)
+      .follow(row.uuid, (e) => deliver(ctx, row, e), onDown)
+    followed.set(row.uuid, stop)
+  }
   return {
     connect,
     unfollow,
     leave,
     markDown,
-    lookAfterAll: async () => {
-      const rows = (await find(ctx.db, host, {})).filter((row) => row.status !== hostStatus.connecting)
-      for (const row of rows) lookAfterSoon(row)
-    },
+    lookAfterAll: rounds.lookAfterAll,
     dispose: async () => {
-      await Promise.all(lookedAfter.values())
+      await rounds.dispose()
       for (const uuid of [...followed.keys()]) unfollow(uuid)
     },
   }
@@ -158,10 +117,6 @@ function retryStuck(ctx: PluginContext, hostUuid: string): void {
   ctx.workflows.retryStuck().catch((error) => {
     ctx.log.error({ hostUuid, err: describeError(error) }, 'what failed work left could not be taken back')
   })
-}
-
-function runOf(ping: { bootId: string; agentStartedAt: number }): string {
-  return `${ping.bootId} ${ping.agentStartedAt}`
 }
 
 async function recordFacts(ctx: PluginContext, uuid: string, facts: HostFacts): Promise<void> {
