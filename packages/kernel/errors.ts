@@ -60,6 +60,14 @@ export const sysErrors = {
   cancelled: defineError('SYS.1017', 'The operation was cancelled'),
 } as const
 
+/** Codes of several management nodes working together; each says what a caller may do. */
+export const clusterErrors = {
+  staleEpoch: defineError('CLUSTER.1001', 'The management node acted on an outdated membership'),
+  ownerMoved: defineError('CLUSTER.1002', 'The owner of the resource is changing; retry'),
+  nodeGone: defineError('CLUSTER.1003', 'The management node that worked on the call died; look and retry'),
+  fenced: defineError('CLUSTER.1004', 'The management node was declared dead and may not act'),
+} as const
+
 /** The refusal of a creation whose chosen uuid names something already. */
 export function uuidTaken(kind: string, uuid: string): CloudError {
   const details = `field[resourceUuid]: a ${kind} with the uuid ${uuid} exists already; choose another, or leave the choice to the server`

@@ -1,6 +1,7 @@
 export { type Disposable, Scope } from './disposable.ts'
 export {
   CloudError,
+  clusterErrors,
   defineError,
   describeError,
   type ErrorBody,
