@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { PoolConnection } from 'mysql2/promise'
 import { CloudError, sysErrors } from '#kernel'
 import { currentUnit, isInsideUnit, nestedWrite } from './current-unit.ts'
-import type { Session, Tx } from './database.ts'
+import type { Session, Tx, WriteGuard } from './database.ts'
 import { endsTransaction, isRolledBack, translate } from './mariadb-errors.ts'
 import { inTime, type MariadbServers } from './mariadb-servers.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
@@ -28,11 +28,13 @@ const MAX_ATTEMPTS = 8
 /**
  * Runs the writes of this process one after another, as SQLite does: what one unit finds is true until it ends, so that
  * find-then-insert needs no locks. Those that wait share one transaction, each with a savepoint of its own, and one commit.
+ * With a guard, the same holds for all processes that share its row.
  * A transaction the server gave up is run again from its first unit; one whose commit has an unknown end never is.
  */
 export class MariadbGroup {
   readonly #servers: MariadbServers
   readonly #sessionOn: (connection: PoolConnection) => Session
+  #guard: WriteGuard | undefined
   #pending: Unit[] = []
   #draining: Promise<void> | undefined
   #refusal: CloudError | undefined
@@ -49,6 +51,10 @@ export class MariadbGroup {
       this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject })
       this.#draining ??= this.#drain()
     })
+  }
+
+  guardWrites(guard: WriteGuard | undefined): void {
+    this.#guard = guard
   }
 
   /** Refuses new writes and waits until those under way have ended. */
@@ -93,16 +99,24 @@ export class MariadbGroup {
     units: readonly Unit[],
   ): Promise<Ended[] | undefined> {
     const ended: Ended[] = []
+    const guard = this.#guard
+    // One alone is taken back with its transaction.
+    const hasSavepoints = units.length > 1 || guard !== undefined
     try {
       await say(connection, 'BEGIN')
+      if (guard !== undefined && !(await holds(guard, attempt.session))) {
+        await say(connection, 'ROLLBACK')
+        const error = guard.refusal()
+        return units.map((unit) => ({ unit, error }))
+      }
       for (const unit of units) {
-        // One alone is taken back with its transaction.
-        if (units.length > 1) await say(connection, 'SAVEPOINT unit')
+        if (hasSavepoints) await say(connection, 'SAVEPOINT unit')
         ended.push(await runUnit(unit, attempt))
         if (attempt.lost !== undefined) throw attempt.lost
-        if (units.length > 1 && 'error' in (ended.at(-1) ?? {})) await say(connection, 'ROLLBACK TO unit')
+        if (hasSavepoints && 'error' in (ended.at(-1) ?? {})) await say(connection, 'ROLLBACK TO unit')
       }
-      if (ended.every((one) => 'error' in one)) {
+      // With a guard, refusals count only once the commit has proved that what they were decided on was not out of date.
+      if (guard === undefined && ended.every((one) => 'error' in one)) {
         await say(connection, 'ROLLBACK')
         return ended
       }
@@ -130,6 +144,14 @@ export class MariadbGroup {
       return ended.map((one) => ('error' in one ? one : { unit: one.unit, error: unknown }))
     }
   }
+}
+
+/**
+ * The first statement waits for the row; a subquery in its condition may have been answered before it waited. Asked once more
+ * when the row is ours, it tells what is true now and stays true.
+ */
+async function holds({ sql, params }: WriteGuard, session: Session): Promise<boolean> {
+  return (await session.run(sql, params)) > 0 && (await session.run(sql, params)) > 0
 }
 
 async function runUnit(unit: Unit, attempt: Attempt): Promise<Ended> {

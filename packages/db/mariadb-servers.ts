@@ -29,6 +29,7 @@ type Pools = Readonly<Record<Lane, Pool>>
 
 // A server that was cut off answers nothing, and TCP alone notices that after many minutes.
 const STATEMENT_TIMEOUT_MS = 60_000
+const IDLE_TRANSACTION_S = 4
 const CONNECT_TIMEOUT_MS = 3_000
 const LONGEST_PAUSE_MS = 1_000
 // Each connection prepares a statement anew, and a server keeps 16,382 of all its clients together.
@@ -158,6 +159,8 @@ async function prepareSession(connection: PoolConnection, lane: Lane): Promise<v
   await connection.query(
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION', autocommit = 1, innodb_lock_wait_timeout = 10",
   )
+  // A process that stops inside a transaction, or whose machine is gone, must not keep the others from their turn for long.
+  await connection.query(`SET SESSION idle_transaction_timeout = ${IDLE_TRANSACTION_S}`)
   // What a unit reads is what its guarded updates will meet: the newest that is committed, not a snapshot of earlier.
   const access = lane === 'read' ? 'READ ONLY' : 'READ WRITE'
   await connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, ${access}`)

@@ -10,7 +10,8 @@ const MAX_READ_ATTEMPTS = 5
 
 /**
  * MariaDB 10.10 or newer. Nothing is connected before the first statement. Writes of this process run one after another
- * (see MariadbGroup): a database has one management node that writes. A read whose connection broke is asked again.
+ * (see MariadbGroup); those of several processes do so when each guards its writes by a row they share. A read whose
+ * connection broke is asked again.
  */
 export function openMariadb(options: MariadbOptions): Database {
   const servers = new MariadbServers(options)
@@ -36,6 +37,7 @@ export function openMariadb(options: MariadbOptions): Database {
     rows: (sql, params) => read((session) => session.rows(sql, params)),
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
     write: (unit) => group.write(unit),
+    guardWrites: (guard) => group.guardWrites(guard),
     execute: async (sql) => {
       const connection = await servers.acquire('write')
       await connection.query(sql).then(
