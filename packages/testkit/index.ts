@@ -3,6 +3,7 @@ export { audit } from './audit.ts'
 export { createTestCloud, type TestCloud, type TestCloudOptions } from './cloud.ts'
 export { buildDataCenter, type DataCenter, type DataCenterSize } from './data-center.ts'
 export { assertRefused, databaseContent, type Refusal } from './expect.ts'
+export { type Galera, startGalera, withoutGalera } from './galera.ts'
 export {
   addItem,
   cuttingProxy,
