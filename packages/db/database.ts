@@ -15,6 +15,8 @@ export interface Session {
 /** A session inside a write; what it did becomes visible and durable together, or not at all. */
 export interface Tx extends Session {
   readonly writable: true
+  /** Changes rows; nobody is told how many, which lets the statement wait for others. Its failure may fail the unit later. */
+  send(sql: string, params: readonly SqlValue[]): Promise<void>
 }
 
 /**

@@ -152,6 +152,9 @@ export class GroupCommit {
       all: (sql, params) => (usable() ? session.all(sql, params) : over()),
       rows: (sql, params) => (usable() ? session.rows(sql, params) : over()),
       run: (sql, params) => (usable() ? session.run(sql, params) : over()),
+      send: async (sql, params) => {
+        await (usable() ? session.run(sql, params) : over())
+      },
     }
   }
 

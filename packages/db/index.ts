@@ -3,6 +3,7 @@ export { type Endpoint, type MariadbOptions, openMariadb } from './mariadb.ts'
 export {
   columnList,
   count,
+  discard,
   type FindOptions,
   find,
   findOne,

@@ -101,7 +101,7 @@ test('a process that stops in the middle of a group holds up the others for seco
   const sleeper = one.write(async (tx) => {
     runs += 1
     await add(tx, 'sleeper')
-    if (runs === 1) await asleep
+    await asleep
     await add(tx, 'sleeper, later')
   })
   const startedAt = performance.now()
@@ -113,5 +113,6 @@ test('a process that stops in the middle of a group holds up the others for seco
   assert.ok(waitedMs < 9_000, `it waited ${waitedMs} ms`)
   wake()
   await sleeper
-  assert.deepEqual([runs, await uuids(one)], [2, ['sleeper', 'sleeper, later', 'two']])
+  assert.ok(runs > 1)
+  assert.deepEqual(await uuids(one), ['sleeper', 'sleeper, later', 'two'])
 })

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createPool, type Pool, type PoolConnection } from 'mysql2/promise'
 import { CloudError, sysErrors } from '#kernel'
@@ -27,8 +26,6 @@ export type Lane = 'read' | 'write'
 
 type Pools = Readonly<Record<Lane, Pool>>
 
-// A server that was cut off answers nothing, and TCP alone notices that after many minutes.
-const STATEMENT_TIMEOUT_MS = 60_000
 const IDLE_TRANSACTION_S = 4
 const CONNECT_TIMEOUT_MS = 3_000
 const LONGEST_PAUSE_MS = 1_000
@@ -108,11 +105,14 @@ export class MariadbServers {
       // Sums are decimals; nobody counts beyond 2^53.
       decimalNumbers: true,
       connectTimeout: CONNECT_TIMEOUT_MS,
+      // A stack for every statement costs more than the statement.
+      trace: false,
       maxPreparedStatements: STATEMENTS_PER_CONNECTION,
     }
     return {
       read: createPool({ ...common, connectionLimit: poolSize }),
-      write: createPool({ ...common, connectionLimit: 1 }),
+      // Many changes go in one packet.
+      write: createPool({ ...common, connectionLimit: 1, multipleStatements: true }),
     }
   }
 
@@ -137,19 +137,6 @@ export class MariadbServers {
   #noneAnswers(): CloudError {
     const told = [...this.#reasons].map(([name, reason]) => `${name}: ${reason}`).join('; ')
     return new CloudError(sysErrors.ioError, `no database server answers (${told}). Nothing was changed`)
-  }
-}
-
-/** Ends `asked` with the connection when its answer takes too long; a timer that waits keeps no process alive. */
-export async function inTime<T>(connection: PoolConnection, asked: Promise<T>): Promise<T> {
-  const { stream } = connection.connection as unknown as { stream: Socket }
-  const late = () =>
-    stream.destroy(new Error(`the database did not answer within ${STATEMENT_TIMEOUT_MS / 1000} s`))
-  const timer = setTimeout(late, STATEMENT_TIMEOUT_MS).unref()
-  try {
-    return await asked
-  } finally {
-    clearTimeout(timer)
   }
 }
 

@@ -78,8 +78,9 @@ test('a unit the server gave up for a deadlock is run again, whole', { skip }, a
   let runs = 0
   let theirs: Promise<unknown> = Promise.resolve()
   await db.write(async (tx) => {
-    runs += 1
+    // A text the database alone understands: it is run as it comes.
     await tx.run('UPDATE ItemVO SET n = n + 10 WHERE uuid = ?', ['a'])
+    runs += 1
     if (runs === 1)
       theirs = other.query("UPDATE ItemVO SET n = n + 1 WHERE uuid = 'a'").then(() => other.query('COMMIT'))
     await tx.run('UPDATE ItemVO SET n = n + 10 WHERE uuid = ?', ['b'])

@@ -1,8 +1,9 @@
-import type { PoolConnection } from 'mysql2/promise'
-import type { Database, Session, SqlValue } from './database.ts'
+import type { Database, Session } from './database.ts'
 import { isConnectionLost, isNotReady, translate } from './mariadb-errors.ts'
 import { MariadbGroup } from './mariadb-group.ts'
-import { inTime, type MariadbOptions, MariadbServers } from './mariadb-servers.ts'
+import { type MariadbOptions, MariadbServers } from './mariadb-servers.ts'
+import { sessionOn } from './mariadb-session.ts'
+import { type Query, ReadBatch, type Row } from './read-batch.ts'
 
 export type { Endpoint, MariadbOptions } from './mariadb-servers.ts'
 
@@ -15,7 +16,7 @@ const MAX_READ_ATTEMPTS = 5
  */
 export function openMariadb(options: MariadbOptions): Database {
   const servers = new MariadbServers(options)
-  const group = new MariadbGroup(servers, sessionOn)
+  const group = new MariadbGroup(servers)
   const read = async <T>(ask: (session: Session) => Promise<T>): Promise<T> => {
     for (let tries = 1; ; tries += 1) {
       const connection = await servers.acquire('read')
@@ -30,11 +31,20 @@ export function openMariadb(options: MariadbOptions): Database {
       }
     }
   }
+  const answer = ({ sql, params, asArrays, ...query }: Query) =>
+    read<Row[]>((session) => (asArrays ? session.rows(sql, params) : session.all(sql, params))).then(
+      query.answer,
+      query.fail,
+    )
+  const batch: ReadBatch = new ReadBatch(() => {
+    setImmediate(() => {
+      for (const query of batch.take()) void answer(query)
+    })
+  })
   let closing: Promise<void> | undefined
   return {
     dialect: 'mariadb',
-    all: (sql, params) => read((session) => session.all(sql, params)),
-    rows: (sql, params) => read((session) => session.rows(sql, params)),
+    ...batch.session,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
     write: (unit) => group.write(unit),
     guardWrites: (guard) => group.guardWrites(guard),
@@ -52,24 +62,5 @@ export function openMariadb(options: MariadbOptions): Database {
       closing ??= group.close().then(() => servers.close())
       return closing
     },
-  }
-}
-
-// A backslash in a pattern is an escape for MariaDB in every mode; for us it is a character like any other.
-const LIKE = /\blike \?/gi
-const PLAIN_LIKE = "LIKE REPLACE(?, '\\', '\\\\')"
-
-/** Statements on one connection; errors are those of the server. */
-function sessionOn(connection: PoolConnection): Session {
-  const ask = async (sql: string, params: readonly SqlValue[], rowsAsArray: boolean): Promise<unknown> => {
-    const statement = { sql: sql.replace(LIKE, PLAIN_LIKE), values: params as SqlValue[], rowsAsArray }
-    const [answer] = await inTime(connection, connection.execute(statement))
-    return answer
-  }
-  return {
-    all: async (sql, params) => (await ask(sql, params, false)) as Record<string, SqlValue>[],
-    rows: async (sql, params) => (await ask(sql, params, true)) as SqlValue[][],
-    run: async (sql, params) =>
-      ((await ask(sql, params, false)) as { affectedRows?: number }).affectedRows ?? 0,
   }
 }
