@@ -3,8 +3,8 @@ import { ChangedRows } from './changed-rows.ts'
 import { currentUnit } from './current-unit.ts'
 import type { Session, SqlValue, Tx } from './database.ts'
 import { endsTransaction, translate } from './mariadb-errors.ts'
-import { answerAll, say, sayAll, sessionOn } from './mariadb-session.ts'
-import { ReadBatch } from './read-batch.ts'
+import { answerAll, say, sayAndAsk, sessionOn } from './mariadb-session.ts'
+import { type Query, ReadBatch } from './read-batch.ts'
 import { combine } from './sql-text.ts'
 import { rowsOf, shapeOf } from './statement-shape.ts'
 import { Trial } from './trial.ts'
@@ -69,7 +69,7 @@ export class GroupRun {
       idle = 0
       const queries = batch.take()
       try {
-        await answerAll(this.#connection, queries)
+        await this.#send(queries)
       } catch (error) {
         for (const query of queries) query.fail(error)
         this.#lose(error)
@@ -91,31 +91,41 @@ export class GroupRun {
 
   /** Runs a unit on what is true now: once more ahead, which takes fewer round trips, and by itself when that does not fit. */
   async #runAgain(unit: Unit): Promise<void> {
-    await this.#send()
     const [trial] = await this.#tryAll([unit])
-    if (trial?.isFit !== true) return this.#runAlone(unit)
-    this.#hold(unit, trial)
+    if (trial?.isFit === true) return this.#hold(unit, trial)
     await this.#send()
+    await this.#runAlone(unit)
   }
 
-  /** Sends what is held. When it turns out that something of it is not right, each of its units runs by itself. */
-  async #send(): Promise<void> {
-    const held = this.#held
+  /**
+   * Sends what is held, and asks what is asked after it. When it turns out that something of what was held is not right, each of
+   * its units runs by itself.
+   */
+  async #send(queries: readonly Query[] = []): Promise<void> {
+    let held = this.#held
+    let unanswered = queries
     this.#held = []
-    if (held.length === 0) return
+    if (held.length === 0) return answerAll(this.#connection, queries)
+    const alongside = queries.filter((query) => query.asArrays)
     const statements = combine(held.flatMap(({ trial }) => trial.changes))
     try {
-      const counts = await sayAll(this.#connection, ['SAVEPOINT held', ...statements.map(({ text }) => text)])
+      const texts = ['SAVEPOINT held', ...statements.map(({ text }) => text)]
+      const { counts, answers } = await sayAndAsk(this.#connection, texts, alongside)
       const isRight = statements.every(({ of }, i) => {
         const expected = of[0]?.expected
         return expected === undefined || counts[i + 1] === expected * of.length
       })
-      if (isRight) return
+      if (isRight) {
+        for (const [i, query] of alongside.entries()) query.answer(answers[i] ?? [])
+        unanswered = queries.filter((query) => !query.asArrays)
+        held = []
+      }
     } catch (error) {
       this.#lose(error)
     }
-    await say(this.#connection, 'ROLLBACK TO held')
+    if (held.length > 0) await say(this.#connection, 'ROLLBACK TO held')
     for (const { unit } of held) await this.#runAlone(unit)
+    await answerAll(this.#connection, unanswered)
   }
 
   async #runAlone(unit: Unit): Promise<void> {

@@ -10,8 +10,9 @@ import { say, sayAll } from './mariadb-session.ts'
 import { writeOut } from './sql-text.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
 
-const MAX_UNITS_PER_COMMIT = 256
+const MAX_UNITS_PER_COMMIT = 512
 const MAX_ATTEMPTS = 8
+const LONGEST_GATHERING_MS = 3
 
 /**
  * Runs the writes of this process as if one after another, as SQLite does: what one unit finds is true until it ends, so that
@@ -21,13 +22,17 @@ const MAX_ATTEMPTS = 8
  */
 export class MariadbGroup {
   readonly #servers: MariadbServers
+  readonly #isAsked: () => boolean
   #guard: WriteGuard | undefined
   #pending: Unit[] = []
   #draining: Promise<void> | undefined
+  #lastSize = 0
   #refusal: CloudError | undefined
 
-  constructor(servers: MariadbServers) {
+  /** `isAsked` tells whether answers are on their way to somebody who may write next. */
+  constructor(servers: MariadbServers, isAsked: () => boolean) {
     this.#servers = servers
+    this.#isAsked = isAsked
   }
 
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -52,7 +57,9 @@ export class MariadbGroup {
   async #drain(): Promise<void> {
     await nextTurn()
     while (this.#pending.length > 0) {
+      await this.#gather()
       const units = this.#pending.splice(0, MAX_UNITS_PER_COMMIT)
+      this.#lastSize = units.length
       try {
         for (const ended of await this.#commit(units)) settle(ended)
       } catch (error) {
@@ -61,6 +68,17 @@ export class MariadbGroup {
       await nextTurn()
     }
     this.#draining = undefined
+  }
+
+  /**
+   * Waits a little, less than a commit takes, for those who were answered by the last group and read before they write again:
+   * otherwise a few who were quick hold up all others by a commit of their own.
+   */
+  async #gather(): Promise<void> {
+    for (let waited = 0; waited < LONGEST_GATHERING_MS; waited += 1) {
+      if (this.#pending.length >= this.#lastSize / 2 || !this.#isAsked()) return
+      await pause(1)
+    }
   }
 
   /** Runs the units until they are committed. Throws when nothing of any of them was. */

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { Connection } from 'mysql2'
 import type { PoolConnection } from 'mysql2/promise'
 import type { Session, SqlValue } from './database.ts'
-import type { Query } from './read-batch.ts'
+import type { Query, Row } from './read-batch.ts'
 import { writeOut } from './sql-text.ts'
 
 // A server that was cut off answers nothing, and TCP alone notices that after many minutes.
@@ -32,27 +32,43 @@ export async function say(connection: PoolConnection, sql: string): Promise<void
 
 /** Runs the statements in one packet, up to the first that fails, and returns how many rows each changed. */
 export async function sayAll(connection: PoolConnection, statements: readonly string[]): Promise<number[]> {
-  const answer = await inTime(connection, (core, done) => core.query(statements.join(';'), done))
-  const results = (Array.isArray(answer) ? answer : [answer]) as { affectedRows?: number }[]
-  return results.map(({ affectedRows = 0 }) => affectedRows)
+  return (await script(connection, statements)).map(({ affectedRows = 0 }) => affectedRows)
 }
 
-/** Answers the queries with one packet. Throws when one fails. */
+/** The same, and returns the rows of `queries`, which must ask for arrays, as they are after the statements. */
+export async function sayAndAsk(
+  connection: PoolConnection,
+  statements: readonly string[],
+  queries: readonly Query[],
+): Promise<{ counts: number[]; answers: Row[][] }> {
+  const results = await script(connection, [
+    ...statements,
+    ...queries.map((query) => writeOut(plain(query.sql), query.params)),
+  ])
+  const counts = results.slice(0, statements.length).map(({ affectedRows = 0 }) => affectedRows)
+  return { counts, answers: results.slice(statements.length) as unknown as Row[][] }
+}
+
+/** Answers the queries, most of them with one packet. Throws when one fails. */
 export async function answerAll(connection: PoolConnection, queries: readonly Query[]): Promise<void> {
-  const groups = [queries.filter((query) => query.asArrays), queries.filter((query) => !query.asArrays)]
-  for (const group of groups) {
-    const [first] = group
-    if (first === undefined) continue
-    if (group.length === 1) {
-      const session = sessionOn(connection)
-      first.answer(await (first.asArrays ? session.rows : session.all)(first.sql, first.params))
-      continue
-    }
-    const sql = group.map((query) => writeOut(plain(query.sql), query.params)).join(';')
-    const options = { sql, rowsAsArray: first.asArrays }
-    const answers = (await inTime(connection, (core, done) => core.query(options, done))) as SqlValue[][][]
-    for (const [i, query] of group.entries()) query.answer(answers[i] ?? [])
+  const session = sessionOn(connection)
+  const together = queries.filter((query) => query.asArrays)
+  if (together.length > 1) {
+    const { answers } = await sayAndAsk(connection, [], together)
+    for (const [i, query] of together.entries()) query.answer(answers[i] ?? [])
   }
+  for (const query of queries)
+    if (!query.asArrays) query.answer(await session.all(query.sql, query.params))
+    else if (together.length === 1) query.answer(await session.rows(query.sql, query.params))
+}
+
+async function script(
+  connection: PoolConnection,
+  statements: readonly string[],
+): Promise<{ affectedRows?: number }[]> {
+  const sql = statements.join(';')
+  const answer = await inTime(connection, (core, done) => core.query({ sql, rowsAsArray: true }, done))
+  return (statements.length > 1 ? answer : [answer]) as { affectedRows?: number }[]
 }
 
 type Done = (error: Error | null, answer: unknown) => void

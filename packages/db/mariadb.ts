@@ -16,7 +16,8 @@ const MAX_READ_ATTEMPTS = 5
  */
 export function openMariadb(options: MariadbOptions): Database {
   const servers = new MariadbServers(options)
-  const group = new MariadbGroup(servers)
+  let reads = 0
+  const group = new MariadbGroup(servers, () => reads > 0)
   const read = async <T>(ask: (session: Session) => Promise<T>): Promise<T> => {
     for (let tries = 1; ; tries += 1) {
       const connection = await servers.acquire('read')
@@ -31,11 +32,14 @@ export function openMariadb(options: MariadbOptions): Database {
       }
     }
   }
-  const answer = ({ sql, params, asArrays, ...query }: Query) =>
-    read<Row[]>((session) => (asArrays ? session.rows(sql, params) : session.all(sql, params))).then(
+  const answer = async ({ sql, params, asArrays, ...query }: Query) => {
+    reads += 1
+    await read<Row[]>((session) => (asArrays ? session.rows(sql, params) : session.all(sql, params))).then(
       query.answer,
       query.fail,
     )
+    reads -= 1
+  }
   const batch: ReadBatch = new ReadBatch(() => {
     setImmediate(() => {
       for (const query of batch.take()) void answer(query)

@@ -20,7 +20,7 @@ export interface Query {
 }
 
 // The order in which keys are found must not depend on collations, so only keys that have one form are put together.
-const KEY = /^[0-9a-f]{32}$/
+const KEY = /^([0-9a-f]{32}|[1-9]\d{0,14})$/
 const MAX_KEYS = 500
 
 /**
@@ -98,7 +98,7 @@ function plainQuery(sql: string, asArrays: boolean, question: Question): Query {
 }
 
 function lookupQuery({ head, tail, position, limit }: Lookup, questions: readonly Question[]): Query {
-  const keys = questions.map(({ params }) => literal(params[0] as string))
+  const keys = questions.map(({ params }) => literal(params[0] as SqlValue))
   return {
     sql: `${head} IN (${keys.join(',')})${tail}`,
     params: [],
