@@ -4,7 +4,7 @@ import { CloudError, sysErrors } from '#kernel'
 import { isInsideUnit, nestedWrite } from './current-unit.ts'
 import type { Tx, WriteGuard } from './database.ts'
 import { type Ended, GroupRun, type Unit } from './group-run.ts'
-import { isRolledBack } from './mariadb-errors.ts'
+import { endsTransaction, isRolledBack } from './mariadb-errors.ts'
 import type { MariadbServers } from './mariadb-servers.ts'
 import { say, sayAll } from './mariadb-session.ts'
 import { writeOut } from './sql-text.ts'
@@ -12,6 +12,9 @@ import { databaseClosed, storageError } from './storage-errors.ts'
 
 const MAX_UNITS_PER_COMMIT = 512
 const MAX_ATTEMPTS = 8
+// A cluster that lost a member commits nothing until it has noticed, and members that write at the same time win by turns.
+const PATIENCE_MS = 15_000
+const LONGEST_PAUSE_MS = 50
 const LONGEST_GATHERING_MS = 3
 
 /**
@@ -84,15 +87,20 @@ export class MariadbGroup {
   /** Runs the units until they are committed. Throws when nothing of any of them was. */
   async #commit(units: readonly Unit[]): Promise<Ended[]> {
     let reason: unknown
-    for (let tries = 1; tries <= MAX_ATTEMPTS; tries += 1) {
+    const startedAt = performance.now()
+    for (let tries = 1; tries <= MAX_ATTEMPTS || performance.now() - startedAt < PATIENCE_MS; tries += 1) {
       const connection = await this.#servers.acquire('write')
       const { ended, lost } = await this.#try(connection, units)
       this.#servers.release(connection, lost)
       if (ended !== undefined) return ended
+      // Nothing that another try could change.
+      if (!endsTransaction(lost)) throw storageError('the database refuses to begin a transaction', lost)
       reason = lost
-      await pause(tries * tries)
+      if (isRolledBack(lost)) await this.#servers.reconsider()
+      // Those who lose to each other must not meet again at once.
+      await pause(Math.random() * Math.min(LONGEST_PAUSE_MS, tries * tries))
     }
-    throw storageError(`the database gave up a transaction ${MAX_ATTEMPTS} times`, reason)
+    throw storageError('the database gives up every transaction', reason)
   }
 
   /** Without `ended` the transaction was lost before its commit was asked for, or surely rolled back by it. */

@@ -1,7 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { createPool, type Pool, type PoolConnection } from 'mysql2/promise'
+import {
+  createConnection,
+  createPool,
+  type Pool,
+  type PoolConnection,
+  type RowDataPacket,
+} from 'mysql2/promise'
 import { CloudError, sysErrors } from '#kernel'
-import { isConnectionLost, isNotReady, isRefusal } from './mariadb-errors.ts'
+import { isConnectionLost, isFull, isNotReady, isRefusal } from './mariadb-errors.ts'
+import { watchOver } from './mariadb-session.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
 
 export interface Endpoint {
@@ -28,6 +35,9 @@ type Pools = Readonly<Record<Lane, Pool>>
 
 const IDLE_TRANSACTION_S = 4
 const CONNECT_TIMEOUT_MS = 3_000
+const PROBE_TIMEOUT_MS = 2_000
+// How often it is looked whether an earlier server can be gone back to.
+const RETURN_INTERVAL_MS = 5_000
 const LONGEST_PAUSE_MS = 1_000
 // Each connection prepares a statement anew, and a server keeps 16,382 of all its clients together.
 const STATEMENTS_PER_CONNECTION = 300
@@ -37,6 +47,9 @@ export class MariadbServers {
   readonly #options: MariadbOptions
   readonly #ready = new WeakSet<object>()
   readonly #reasons = new Map<string, string>()
+  /** Looks at servers that are under way, so that many who wait for one ask it once. */
+  readonly #probes = new Map<Endpoint, Promise<string | undefined>>()
+  #returnedAt = Number.NEGATIVE_INFINITY
   #index = 0
   #pools: Pools
   #closed = false
@@ -54,7 +67,7 @@ export class MariadbServers {
       if (this.#closed) throw databaseClosed()
       const pools = this.#pools
       try {
-        return await this.#readyConnection(pools[lane], lane)
+        return await this.#readyConnection(pools, lane)
       } catch (error) {
         if (isRefusal(error)) throw this.#refused(error)
         this.#leave(pools, error)
@@ -72,6 +85,21 @@ export class MariadbServers {
     else connection.release()
   }
 
+  /**
+   * Goes back to the first server that can be used. For processes that lose to each other because they write to different
+   * members: so they meet at the same one. Otherwise one stays where it is.
+   */
+  async reconsider(): Promise<void> {
+    if (performance.now() - this.#returnedAt < RETURN_INTERVAL_MS) return
+    this.#returnedAt = performance.now()
+    const pools = this.#pools
+    for (const [index, endpoint] of this.#options.endpoints.slice(0, this.#index).entries()) {
+      if ((await this.#probe(endpoint)) !== undefined) continue
+      if (pools === this.#pools && !this.#closed) this.#use(index)
+      return
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     await endPools(this.#pools)
@@ -87,10 +115,31 @@ export class MariadbServers {
     this.#reasons.set(nameOf(this.#endpoint), reasonOf(error))
     // There is nowhere to go: connections that still work are kept.
     if (this.#options.endpoints.length === 1) return
-    this.#index = (this.#index + 1) % this.#options.endpoints.length
+    this.#use((this.#index + 1) % this.#options.endpoints.length)
+  }
+
+  #use(index: number): void {
+    const pools = this.#pools
+    this.#index = index
     this.#pools = this.#poolsOf(this.#endpoint)
     // Whoever still uses a connection of it is told by the failure of what it asks.
     void endPools(pools)
+  }
+
+  /** Why a server cannot be used, or undefined. */
+  #probe(endpoint: Endpoint): Promise<string | undefined> {
+    let probe = this.#probes.get(endpoint)
+    if (probe === undefined) {
+      probe = probeOf(endpoint, this.#options).finally(() => this.#probes.delete(endpoint))
+      this.#probes.set(endpoint, probe)
+    }
+    return probe
+  }
+
+  async #watch(pools: Pools, endpoint: Endpoint): Promise<string | undefined> {
+    const reason = await this.#probe(endpoint)
+    if (reason !== undefined) this.#leave(pools, new Error(reason))
+    return reason
   }
 
   #poolsOf({ host, port }: Endpoint): Pools {
@@ -116,10 +165,12 @@ export class MariadbServers {
     }
   }
 
-  async #readyConnection(pool: Pool, lane: Lane): Promise<PoolConnection> {
-    const connection = await pool.getConnection()
+  async #readyConnection(pools: Pools, lane: Lane): Promise<PoolConnection> {
+    const endpoint = this.#endpoint
+    const connection = await pools[lane].getConnection()
     const identity = connection.connection
     if (this.#ready.has(identity)) return connection
+    watchOver(connection, () => this.#watch(pools, endpoint))
     try {
       await prepareSession(connection, lane)
     } catch (error) {
@@ -159,10 +210,35 @@ async function prepareSession(connection: PoolConnection, lane: Lane): Promise<v
     { Value?: string }[],
   ]
   if (status?.Value !== 'ON') throw new Error('it is not a ready member of its cluster')
-  // What this process committed through another member before must be seen from now on.
+  // Reads see what was committed through any member before they were asked. So does the first thing a writer does; the rest is
+  // proved by certification.
   await connection.query('SET SESSION wsrep_sync_wait = 1')
+  if (lane === 'read') return
   await connection.query('SELECT 1')
   await connection.query('SET SESSION wsrep_sync_wait = 0')
+}
+
+/** Asks by a connection of its own, whose answer nothing else holds up. */
+async function probeOf(
+  { host, port }: Endpoint,
+  { user, password, database }: MariadbOptions,
+): Promise<string | undefined> {
+  const login = { host, port, user, password, database, connectTimeout: PROBE_TIMEOUT_MS }
+  try {
+    const connection = await createConnection(login)
+    // Told by what is asked.
+    connection.on('error', () => undefined)
+    const question = { sql: "SHOW STATUS LIKE 'wsrep_ready'", timeout: PROBE_TIMEOUT_MS }
+    const [[status]] = await connection
+      .query<(RowDataPacket & { Value: string })[]>(question)
+      .finally(() => connection.destroy())
+    // Without a cluster there is nothing it could be ready for.
+    const isReady = status === undefined || status.Value === 'ON'
+    return isReady ? undefined : 'it is not a ready member of its cluster'
+  } catch (error) {
+    // A server that says no is there.
+    return isRefusal(error) || isFull(error) ? undefined : reasonOf(error)
+  }
 }
 
 async function endPools(pools: Pools): Promise<void> {

@@ -5,8 +5,20 @@ import type { Session, SqlValue } from './database.ts'
 import type { Query, Row } from './read-batch.ts'
 import { writeOut } from './sql-text.ts'
 
-// A server that was cut off answers nothing, and TCP alone notices that after many minutes.
+// A server that was cut off or stopped answers nothing, and TCP alone notices that after many minutes. One that is slow, or waits
+// for the others of its cluster, answers somebody else: so it is asked by another connection before this one is given up.
+const SUSPICIOUS_AFTER_MS = 2_000
 const STATEMENT_TIMEOUT_MS = 60_000
+
+/** Tells why the server behind a connection cannot be waited for; undefined when it can. */
+export type Watch = () => Promise<string | undefined>
+
+const watches = new WeakMap<object, Watch>()
+
+/** From now on `watch` is asked when an answer on this connection takes long. */
+export function watchOver(connection: PoolConnection, watch: Watch): void {
+  watches.set(connection.connection, watch)
+}
 
 // A backslash in a pattern is an escape for MariaDB in every mode; for us it is a character like any other.
 const LIKE = /\blike \?/gi
@@ -85,11 +97,21 @@ function inTime(connection: PoolConnection, ask: (core: Connection, done: Done) 
   // Promises of the client cost as much as all else it does for a statement.
   const core = connection.connection as unknown as Connection & { stream: Socket }
   return new Promise((resolve, reject) => {
-    const late = () =>
-      core.stream.destroy(new Error(`the database did not answer within ${STATEMENT_TIMEOUT_MS / 1000} s`))
-    const timer = setTimeout(late, STATEMENT_TIMEOUT_MS).unref()
+    let timer: NodeJS.Timeout | undefined
+    const wait = (waitedMs: number) => {
+      timer = setTimeout(() => void look(waitedMs + SUSPICIOUS_AFTER_MS), SUSPICIOUS_AFTER_MS).unref()
+    }
+    const look = async (waitedMs: number) => {
+      const isLate = waitedMs >= STATEMENT_TIMEOUT_MS
+      const reason = isLate ? `${waitedMs / 1000} s have passed` : await watches.get(core)?.()
+      if (timer === undefined) return
+      if (reason === undefined) wait(waitedMs)
+      else core.stream.destroy(new Error(`the database did not answer: ${reason}`))
+    }
+    wait(0)
     ask(core, (error, answer) => {
       clearTimeout(timer)
+      timer = undefined
       if (error) reject(error)
       else resolve(answer)
     })

@@ -1,5 +1,5 @@
 import type { Database, Session } from './database.ts'
-import { isConnectionLost, isNotReady, translate } from './mariadb-errors.ts'
+import { isConnectionLost, isNotReady, isWaitedTooLong, translate } from './mariadb-errors.ts'
 import { MariadbGroup } from './mariadb-group.ts'
 import { type MariadbOptions, MariadbServers } from './mariadb-servers.ts'
 import { sessionOn } from './mariadb-session.ts'
@@ -27,7 +27,8 @@ export function openMariadb(options: MariadbOptions): Database {
         return answer
       } catch (error) {
         servers.release(connection, error)
-        const again = isConnectionLost(error) || isNotReady(error)
+        // 1205 is what a member says that could not learn in time what the others committed.
+        const again = isConnectionLost(error) || isNotReady(error) || isWaitedTooLong(error)
         if (!again || tries >= MAX_READ_ATTEMPTS) throw translate(error)
       }
     }
