@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CloudError } from '#kernel'
 import { currentUnit, isInsideUnit, nestedWrite } from './current-unit.ts'
-import type { Session, Tx } from './database.ts'
+import type { Session, Tx, WriteGuard } from './database.ts'
 import { translate } from './sqlite-errors.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
 
@@ -33,6 +33,7 @@ export class GroupCommit {
   readonly #savepoint: StatementSync
   readonly #release: StatementSync
   readonly #commit: StatementSync
+  #guard: WriteGuard | undefined
   #pending: Unit[] = []
   #draining: Promise<void> | undefined
   /** Set when nothing may be acknowledged any more: SQLite refused to end a transaction, or the database was closed. */
@@ -58,6 +59,10 @@ export class GroupCommit {
     })
   }
 
+  guardWrites(guard: WriteGuard | undefined): void {
+    this.#guard = guard
+  }
+
   /** Refuses new writes and waits until those under way have ended. */
   async close(): Promise<void> {
     const draining = this.#draining
@@ -78,11 +83,8 @@ export class GroupCommit {
 
   async #commitGroup(units: readonly Unit[]): Promise<void> {
     const done: Done[] = []
-    try {
-      this.#begin.run()
-    } catch (error) {
-      return refuseAll(units, storageError('the database refuses to begin a transaction', error))
-    }
+    const refusal = await this.#beginGroup()
+    if (refusal !== undefined) return refuseAll(units, refusal)
     for (const [i, unit] of units.entries()) {
       const result = await this.#runUnit(unit)
       if (result !== undefined) done.push(result)
@@ -106,6 +108,20 @@ export class GroupCommit {
       )
     }
     for (const { unit, value } of done) unit.resolve(value)
+  }
+
+  /** The reason why nothing of the group may be written, or undefined. */
+  async #beginGroup(): Promise<CloudError | undefined> {
+    const guard = this.#guard
+    try {
+      this.#begin.run()
+      if (guard === undefined || (await this.#session.run(guard.sql, guard.params)) > 0) return undefined
+    } catch (error) {
+      this.#rollback()
+      return storageError('the database refuses to begin a transaction', error)
+    }
+    this.#rollback()
+    return guard.refusal()
   }
 
   async #runUnit(unit: Unit): Promise<Done | undefined> {
@@ -136,6 +152,9 @@ export class GroupCommit {
       all: (sql, params) => (usable() ? session.all(sql, params) : over()),
       rows: (sql, params) => (usable() ? session.rows(sql, params) : over()),
       run: (sql, params) => (usable() ? session.run(sql, params) : over()),
+      send: async (sql, params) => {
+        await (usable() ? session.run(sql, params) : over())
+      },
     }
   }
 

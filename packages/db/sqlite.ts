@@ -27,6 +27,7 @@ export function openSqlite(file: string): Database {
     rows: read.rows,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
     write: (unit) => group.write(unit),
+    guardWrites: (guard) => group.guardWrites(guard),
     execute: async (sql) => {
       snapshot.end()
       writer.exec(sql)
