@@ -6,7 +6,7 @@ import { currentTask, type Disposable, describeError, Limiter, parseSize, type S
 import type { PluginContext } from '#plugin-host'
 import type { HostConnector, HostFacts } from '#plugins/host/contract/extensions.ts'
 import { host } from '#plugins/host/contract/resources.ts'
-import { hostParallelism, reservedMemory } from './contract/configs.ts'
+import { forgetEpoch, hostParallelism, reservedMemory } from './contract/configs.ts'
 import { type KVMHost, kvmHost } from './contract/resources.ts'
 
 export const AGENT_PORT = 7070
@@ -54,7 +54,11 @@ export function createKvmConnector(
       const row = await get(ctx.db, kvmHost, uuid)
       const port = row.agentPort ?? AGENT_PORT
       const server = { ...accessTo(row, managementIp, secrets), port }
-      const deployed = await transport.deploy(server, { onProgress, signal: currentTask()?.signal })
+      const deployed = await transport.deploy(server, {
+        onProgress,
+        signal: currentTask()?.signal,
+        forgetEpoch: ctx.config.get(forgetEpoch),
+      })
       await ctx.db.write((tx) => update(tx, kvmHost, { uuid }, { ...deployed, agentPort: port }))
       drop(uuid)
       onProgress('asking what the host has')

@@ -17,7 +17,7 @@ export const kvmPlugin = definePlugin({
   async setup(ctx) {
     const { dataDir } = ctx.node
     const secrets = await createSecretBox(dataDir)
-    const transport = createAgentTransport('kvm-host', dataDir, ctx.log)
+    const transport = createAgentTransport('kvm-host', ctx.node, ctx.log)
     ctx.provide(hostConnector, 'KVM', ctx.own(createKvmConnector(ctx, secrets, transport)))
     handleKvmHosts(ctx, secrets)
   },

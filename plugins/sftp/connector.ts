@@ -5,6 +5,7 @@ import { findOne, get, update } from '#db'
 import { currentTask, type Disposable, describeError, type SecretBox } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import type { BackupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
+import { forgetEpoch } from './contract/configs.ts'
 import { type SftpBackupStorage, sftpBackupStorage } from './contract/resources.ts'
 
 const DEFAULT_AGENT_PORT = 7171
@@ -13,7 +14,7 @@ const DEFAULT_AGENT_PORT = 7171
 export type SftpConnector = BackupStorageConnector & Disposable
 
 export function createConnector(
-  ctx: Pick<PluginContext, 'db' | 'log'>,
+  ctx: Pick<PluginContext, 'config' | 'db' | 'log'>,
   secrets: SecretBox,
   transport: AgentTransport,
 ): SftpConnector {
@@ -50,7 +51,11 @@ export function createConnector(
       const row = await get(db, sftpBackupStorage, uuid)
       const port = row.agentPort ?? DEFAULT_AGENT_PORT
       const server = { ...accessTo(row, secrets), port }
-      const deployed = await transport.deploy(server, { onProgress, signal: currentTask()?.signal })
+      const deployed = await transport.deploy(server, {
+        onProgress,
+        signal: currentTask()?.signal,
+        forgetEpoch: ctx.config.get(forgetEpoch),
+      })
       await db.write((tx) => update(tx, sftpBackupStorage, { uuid }, { ...deployed, agentPort: port }))
       await drop(uuid)
       onProgress('preparing the directory')

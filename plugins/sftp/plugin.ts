@@ -4,6 +4,7 @@ import { definePlugin, type Plugin } from '#plugin-host'
 import { backupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
 import { createConnector } from './connector.ts'
 import { querySftpBackupStorage } from './contract/apis.ts'
+import { forgetEpoch } from './contract/configs.ts'
 import { sftpBackupStorage } from './contract/resources.ts'
 import { handleSftp } from './handlers.ts'
 import { sftpMigrations } from './migrations.ts'
@@ -14,11 +15,12 @@ export function createSftpPlugin(makeTransport?: () => AgentTransport): Plugin {
     name: 'sftp',
     needs: ['backup-storage', 'tag'],
     resources: [sftpBackupStorage],
+    configs: [forgetEpoch],
     migrations: sftpMigrations,
     async setup(ctx) {
       const { dataDir } = ctx.node
       const secrets = await createSecretBox(dataDir)
-      const transport = makeTransport?.() ?? createAgentTransport('backup-storage', dataDir, ctx.log)
+      const transport = makeTransport?.() ?? createAgentTransport('backup-storage', ctx.node, ctx.log)
       const connector = ctx.own(createConnector(ctx, secrets, transport))
       ctx.provide(backupStorageConnector, 'SftpBackupStorage', connector)
       handleSftp(ctx, secrets, connector)
