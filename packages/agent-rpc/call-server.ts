@@ -50,12 +50,12 @@ export function createCallServer<Calls extends Readonly<Record<string, AgentCall
     const callId = headerOf(request, 'x-call-id')
     if (callId === undefined) throw new CloudError(sysErrors.invalidArgument, 'x-call-id is missing')
     const taskId = headerOf(request, 'x-task-id')
+    const gone = new AbortController()
+    response.once('close', () => gone.abort(new Error('the caller has gone')))
     const epoch = parseEpoch(headerOf(request, 'x-cluster-epoch'))
     const raw = await readBody(request, name)
     // After the body, however long that took: from here to the handler nothing else can come between.
     await epochs.admit(epoch, name)
-    const gone = new AbortController()
-    response.once('close', () => gone.abort())
     response.setHeader('content-type', 'application/x-ndjson')
     const waiter = { gone: gone.signal, progress: progressWriter(response) }
     const outcome = await memory.run(`${name} ${callId}`, waiter, (signal, progress) =>

@@ -154,3 +154,29 @@ test('an epoch that is none is refused by name', async (t) => {
     await assert.rejects(call, { code: sysErrors.invalidArgument.code, details: /x-cluster-epoch/ })
   }
 })
+
+test('a call whose caller has gone before it began does not begin', async (t) => {
+  const { saves, store } = heldStore()
+  const ran: string[] = []
+  const agent = await startTestAgent(t, {
+    epochs: store,
+    handlers: {
+      echo: async ({ word }) => {
+        ran.push(word)
+        return { words: [word] }
+      },
+      hold: async () => ({ state: 'done', first: true }),
+    },
+  })
+  const client = agent.client(at(1))
+  await assert.rejects(client.call(testCalls.echo, { word: 'late' }, { timeoutMs: 100 }), {
+    code: 'SYS.1001',
+  })
+  const next = client.call(testCalls.echo, { word: 'next' })
+  await waitFor('the write', () => saves.length === 1)
+  // A round trip, in which the agent hears that the first caller has gone.
+  await client.hello()
+  saves[0]?.done()
+  assert.deepEqual(await next, { words: ['next'] })
+  assert.deepEqual(ran, ['next'])
+})
