@@ -2,6 +2,7 @@ import type { Infer, Shape } from '#contract'
 import { CloudError, newUuid, sysErrors } from '#kernel'
 import type { AgentCall, AgentEvent, AgentHandlers, CallContext, CallOptions } from './call.ts'
 import type { AgentConnection } from './client.ts'
+import { type SenderEpoch, sendAtEpoch } from './sender-epoch.ts'
 
 /** An agent in this process: what a simulator is to its driver. */
 export interface LocalAgent extends AgentConnection {
@@ -13,11 +14,12 @@ type Handle = (input: unknown, context: CallContext) => Promise<unknown>
 
 /**
  * Joins a driver to handlers in the same process with nothing between: no copies, no checks, but deadlines and cancellation as on
- * the wire. Only what is declared in `calls` can be called.
+ * the wire. Only what is declared in `calls` can be called. The sender's epoch is in the context: to refuse an old one is the handlers' part.
  */
 export function createLocalAgent<Calls extends Readonly<Record<string, AgentCall>>>(
   calls: Calls,
   handlers: AgentHandlers<Calls>,
+  sender: SenderEpoch = {},
 ): LocalAgent {
   const byName = new Map<string, Handle>()
   // The handler is looked up at each call: simulators replace theirs to inject failures.
@@ -29,7 +31,9 @@ export function createLocalAgent<Calls extends Readonly<Record<string, AgentCall
   const closing = new AbortController()
   return {
     call: (call, input, options) =>
-      callLocal(byName.get(call.name), closing.signal, { call, input, options }),
+      sendAtEpoch(sender, (epoch) =>
+        callLocal(byName.get(call.name), closing.signal, { call, input, options, epoch }),
+      ),
     events: (onEvent, onUp) => {
       followers.add(onEvent)
       onUp?.()
@@ -48,9 +52,9 @@ export function createLocalAgent<Calls extends Readonly<Record<string, AgentCall
 async function callLocal<I extends Shape, O extends Shape>(
   handle: Handle | undefined,
   closing: AbortSignal,
-  what: { call: AgentCall<I, O>; input: Infer<I>; options: CallOptions | undefined },
+  what: { call: AgentCall<I, O>; input: Infer<I>; options: CallOptions | undefined; epoch: number },
 ): Promise<Infer<O>> {
-  const { call, input, options = {} } = what
+  const { call, input, options = {}, epoch } = what
   if (handle === undefined) {
     throw new CloudError(sysErrors.unknownMessage, `the agent does not know the command ${call.name}`)
   }
@@ -69,6 +73,7 @@ async function callLocal<I extends Shape, O extends Shape>(
     const context: CallContext = {
       callId: options.callId ?? newUuid(),
       taskId: options.taskId,
+      epoch,
       signal: controller.signal,
       progress: (percent) => options.onProgress?.(percent),
     }

@@ -7,7 +7,9 @@ import { type Row, rowsOf } from './audit-books.ts'
 /** What the database says of the hosts and backup storages, against what they have. */
 export async function auditWorld(db: Session, world: SimulatedWorld): Promise<string[]> {
   const found: string[] = []
-  const hosts = (await rowsOf(db, 'HostVO')).filter((row) => row.hypervisorType === 'Simulator')
+  const isSimulated = (row: Row) =>
+    row.hypervisorType === 'Simulator' || world.hosts.has(String(row.managementIp))
+  const hosts = (await rowsOf(db, 'HostVO')).filter(isSimulated)
   compareAgents(found, 'hosts', new Map(hosts.map((row) => [String(row.managementIp), row.status])), [
     ...world.hosts.keys(),
   ])

@@ -17,6 +17,7 @@ interface Call {
   readonly to: Address
   readonly name: string
   readonly input: unknown
+  readonly epoch: number
 }
 
 type Request = Call | { readonly kind: 'follow' | 'forget'; readonly to: Address }
@@ -39,7 +40,7 @@ export function remoteAgents(channel: Channel): SimulatedAgents {
     if (response.kind === 'event')
       for (const tell of followers.get(response.address) ?? []) tell(response.event)
   })
-  const ask = (to: Address, name: string, input: unknown) =>
+  const ask = (to: Address, name: string, input: unknown, { epoch }: CallContext) =>
     new Promise((resolve, reject) => {
       const id = newUuid()
       waiting.set(id, ({ error, output }) => {
@@ -47,11 +48,14 @@ export function remoteAgents(channel: Channel): SimulatedAgents {
         if (error === undefined) resolve(output)
         else reject(fromErrorBody(error))
       })
-      channel.send({ kind: 'call', id, to, name, input } satisfies Request)
+      channel.send({ kind: 'call', id, to, name, input, epoch } satisfies Request)
     })
   const handlersOf = <Calls extends object>(calls: Calls, to: Address) => {
     const names = Object.keys(calls)
-    const entries = names.map((name) => [name, (input: unknown) => ask(to, name, input)])
+    const entries = names.map((name) => [
+      name,
+      (input: unknown, context: CallContext) => ask(to, name, input, context),
+    ])
     // One function for each call of the contract, which Object.fromEntries cannot express.
     return Object.fromEntries(entries) as AgentHandlers<never>
   }
@@ -81,9 +85,9 @@ export function serveAgents(world: SimulatedWorld, channel: Channel): void {
   const agents = agentsOf(world)
   const agentAt = (to: Address) =>
     to.role === 'host' ? agents.host(to.address, to.facts) : agents.backupStorage(to.address)
-  const answer = async ({ id, to, name, input }: Call): Promise<Response> => {
+  const answer = async ({ id, to, name, input, epoch }: Call): Promise<Response> => {
     const { signal } = new AbortController()
-    const context = { callId: id, taskId: undefined, signal, progress: () => {} }
+    const context = { callId: id, taskId: undefined, epoch, signal, progress: () => {} }
     try {
       const handlers = agentAt(to).handlers as unknown as Handlers
       return { kind: 'answer', id, output: await handlers[name]?.(input, context) }

@@ -18,7 +18,7 @@ export function createHostConnector(ctx: PluginContext, agents: SimulatedAgents)
   const client = async (uuid: string) => {
     const kept = clients.get(uuid)
     if (kept !== undefined) return kept
-    const made = createLocalAgent(kvmHostCalls, (await hostOf(uuid)).handlers)
+    const made = createLocalAgent(kvmHostCalls, (await hostOf(uuid)).handlers, ctx.node.sender)
     clients.set(uuid, made)
     return made
   }
@@ -54,7 +54,7 @@ export function createBackupStorageConnector(
 ): BackupStorageConnector {
   const addressOf = (uuid: string) => `bs-${uuid}`
   const client = async (uuid: string) =>
-    createLocalAgent(backupStorageCalls, agents.backupStorage(addressOf(uuid)).handlers)
+    createLocalAgent(backupStorageCalls, agents.backupStorage(addressOf(uuid)).handlers, ctx.node.sender)
   return {
     client,
     connect: async ({ uuid, url }) =>
