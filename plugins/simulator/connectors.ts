@@ -35,8 +35,8 @@ export function createHostConnector(ctx: PluginContext, agents: SimulatedAgents)
       const { cpuNum, cpuSockets, totalMemoryBytes, architecture } = facts
       return { cpuNum, cpuSockets, totalMemoryBytes, architecture }
     },
-    follow: async (uuid, onEvent) => {
-      const subscription = (await hostOf(uuid)).subscribe(onEvent)
+    follow: async (uuid, onEvent, onDown) => {
+      const subscription = (await hostOf(uuid)).subscribe(onEvent, onDown)
       return () => void subscription.dispose()
     },
     forget: async (uuid) => {
