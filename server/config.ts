@@ -17,9 +17,11 @@ export interface ServerConfig {
   readonly ui: ListenTarget | undefined
   /** Address or name under which clients and other nodes reach this one. */
   readonly address: string
+  /** Only tell what a start would change in the schema. */
+  readonly showMigrations: boolean
 }
 
-export const usage = `node server/main.ts --data-dir DIR [--api [HOST:]PORT|fd:N] [--ui [HOST:]PORT|fd:N] [--address NAME] [--database mysql://USER@HOST[:PORT],.../NAME [--database-password-file FILE] [--bus amqp://USER@HOST[:PORT],.../VHOST [--bus-password-file FILE]]]`
+export const usage = `node server/main.ts --data-dir DIR [--api [HOST:]PORT|fd:N] [--ui [HOST:]PORT|fd:N] [--address NAME] [--database mysql://USER@HOST[:PORT],.../NAME [--database-password-file FILE] [--bus amqp://USER@HOST[:PORT],.../VHOST [--bus-password-file FILE]]] [--show-migrations]`
 
 /** Reads the command line. Throws one line for each problem, all of them at once. */
 export function readConfig(argv: readonly string[]): ServerConfig {
@@ -34,6 +36,7 @@ export function readConfig(argv: readonly string[]): ServerConfig {
       bus: { type: 'string' },
       'bus-password-file': { type: 'string' },
       address: { type: 'string', default: hostname() },
+      'show-migrations': { type: 'boolean', default: false },
     },
   })
   const problems: string[] = []
@@ -65,7 +68,8 @@ export function readConfig(argv: readonly string[]): ServerConfig {
     problems,
   )
   if (problems.length > 0) throw new Error(problems.join('\n'))
-  return { dataDir: dataDir ?? '', database, bus, api, ui, address: values.address }
+  const { address, 'show-migrations': showMigrations } = values
+  return { dataDir: dataDir ?? '', database, bus, api, ui, address, showMigrations }
 }
 
 function parseTarget(text: string): ListenTarget | undefined {

@@ -7,6 +7,7 @@ import { type Cloud, createCloud, type NodeInfo, upgradeRoute, webRoute } from '
 import { proxyPort } from '#plugins/console/contract/configs.ts'
 import { readConfig, type ServerConfig, usage } from './config.ts'
 import { openDataDir } from './data-dir.ts'
+import { describeMigrations } from './migrations.ts'
 import { allPlugins } from './plugins.ts'
 import { version } from './version.ts'
 
@@ -90,7 +91,8 @@ try {
   fail('the management node could not start', error)
 }
 try {
-  await serve(config)
+  if (config.showMigrations) process.stdout.write(await describeMigrations(config))
+  else await serve(config)
 } catch (error) {
   fail('the management node could not start', error)
 }

@@ -7,8 +7,11 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
+import { numberOf } from '#db'
 import { newUuid, waitFor } from '#kernel'
+import { migrationsOf, schemaLevel } from '#plugin-host'
 import { tempDir } from '#testkit'
+import { allPlugins } from './plugins.ts'
 
 const main = join(import.meta.dirname, 'main.ts')
 
@@ -125,7 +128,9 @@ test('a database that is none, or of a newer version, is refused and not changed
   const said = await refusal(t, '--data-dir', newer)
   assert.match(
     said,
-    problem(/the database was made by a newer version \(it has the migrations 9999-future\); .+/),
+    problem(
+      /the database was made by a newer version \(it has the migrations 9999-future; this version knows them up to \d+\); .+/,
+    ),
   )
 })
 
@@ -139,5 +144,22 @@ test('a key file that holds no key is named, not replaced', async (t) => {
   assert.equal(
     readdirSync(dir).some((name) => name.endsWith('.new')),
     false,
+  )
+})
+
+test('--show-migrations tells what a start would change, beside a node that runs too, and changes nothing', async (t) => {
+  const dir = join(tempDir(t), 'data')
+  const shown = async () => text(start(t, '--data-dir', dir, '--show-migrations').stdout as never)
+  assert.match(await shown(), /^-- 0001-workflow\nCREATE TABLE `WorkflowVO` [\s\S]*-- 0027-vm\n/)
+  assert.equal(existsSync(dir), false)
+  await ready(t, dir)
+  assert.equal(await shown(), 'the schema is up to date\n')
+})
+
+test('the level of the schema is the number of the newest migration there is', () => {
+  assert.equal(
+    schemaLevel,
+    Math.max(...migrationsOf(allPlugins()).map(({ id }) => numberOf(id))),
+    'raise schemaLevel in packages/plugin-host/migrations.ts',
   )
 })

@@ -7,6 +7,8 @@ type Column = ColumnType | `${ColumnType}?`
 /** What differs between databases in the making of tables. */
 export interface Dialect {
   readonly migrationTable: string
+  /** Selects the `name` of every table. */
+  readonly tables: string
   /** True when changes of the schema are part of a transaction; where not, every statement here can be repeated. */
   readonly schemaInTransaction: boolean
   readonly createTable: (table: Table) => string[]
@@ -29,6 +31,7 @@ const sqliteTypes: Record<ColumnType, string> = {
 const sqlite: Dialect = {
   migrationTable:
     'CREATE TABLE IF NOT EXISTS `SchemaMigration` (`id` TEXT PRIMARY KEY, `checksum` TEXT NOT NULL, `appliedAt` INTEGER NOT NULL) STRICT',
+  tables: "SELECT name FROM sqlite_master WHERE type = 'table'",
   schemaInTransaction: true,
   createTable: ({ name, columns, primaryKey, indexes = [], unique = [] }) => {
     const lines = Object.entries(columns).map(([column, type]) => define(sqliteTypes, column, type))
@@ -68,6 +71,7 @@ const MAX_NAME = 64
 
 const mariadb: Dialect = {
   migrationTable: `CREATE TABLE IF NOT EXISTS \`SchemaMigration\` (\`id\` VARCHAR(255) ${EXACT} PRIMARY KEY, \`checksum\` VARCHAR(64) NOT NULL, \`appliedAt\` BIGINT NOT NULL) ENGINE=InnoDB`,
+  tables: 'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()',
   schemaInTransaction: false,
   createTable: ({ name, columns, primaryKey, indexes = [], unique = [] }) => {
     const whole = new Set([...primaryKey, ...unique.flat()])

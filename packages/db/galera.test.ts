@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
-import { CloudError, sysErrors } from '#kernel'
+import { CloudError, sysErrors, waitFor } from '#kernel'
 import { startGalera, withoutGalera } from '#testkit'
 import type { Database, Tx } from './database.ts'
 import { openMariadb } from './mariadb.ts'
@@ -119,6 +119,11 @@ async function requireExact(db: Database, all: readonly Told[]): Promise<void> {
   assert.ok(rows.length >= acknowledged && rows.length <= acknowledged + unknown)
 }
 
+async function wrote(db: Database, count: number): Promise<boolean> {
+  const [row] = await db.all('SELECT `n` FROM `CountVO`', [])
+  return Number(row?.n) >= count
+}
+
 const until = (ms: number) => {
   const end = performance.now() + ms
   return () => performance.now() > end
@@ -155,13 +160,13 @@ test('the member in use is killed under load: the next one takes over, exactly',
   const nodes = [open('n1', 0), open('n2', 0)]
   const isOver = until(7_000)
   const streams = Promise.all(nodes.map((db, i) => stream(db, NODES[i] ?? '', isOver)))
-  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  await waitFor('writes are under way', () => wrote(nodes[0] as Database, 100))
   await members.kill(0)
   const told = await streams
   try {
     t.diagnostic(`longest write: ${told.map(({ longestMs }) => `${longestMs.toFixed(0)} ms`).join(', ')}`)
     t.diagnostic(`failures: ${told.flatMap(({ failures }) => failures).join('; ') || 'none'}`)
-    assert.ok(told.every(({ longestMs }) => longestMs < 8_000))
+    assert.ok(told.every(({ longestMs, failures }) => longestMs < 8_000 && failures.length === 0))
     await requireExact(nodes[0] as Database, told)
     await requireExact(open('n3', 2), told)
   } finally {
@@ -174,7 +179,7 @@ test('the member in use stops answering: it is left after some seconds, exactly'
   const db = open('n1', 0)
   const isOver = until(10_000)
   const streaming = stream(db, 'n1', isOver)
-  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  await waitFor('writes are under way', () => wrote(db, 100))
   members.freeze(0)
   try {
     const told = await streaming
@@ -182,6 +187,7 @@ test('the member in use stops answering: it is left after some seconds, exactly'
       `longest write: ${told.longestMs.toFixed(0)} ms; failures: ${told.failures.join('; ') || 'none'}`,
     )
     assert.ok(told.longestMs > 2_000 && told.longestMs < 9_000, `${told.longestMs} ms`)
+    assert.deepEqual(told.failures, [])
     await requireExact(db, [told])
   } finally {
     members.thaw(0)

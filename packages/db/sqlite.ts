@@ -39,6 +39,12 @@ export function openSqlite(file: string): Database {
   }
 }
 
+/** Reads a database and changes nothing, not even its log; while another process uses it, too. Close it after use. */
+export function readSqlite(file: string): Pick<Database, 'all' | 'dialect' | 'close'> {
+  const connection = new DatabaseSync(file, { readOnly: true, timeout: 5_000 })
+  return { dialect: 'sqlite', all: prepared(connection).all, close: async () => connection.close() }
+}
+
 function openBoth(file: string): { reader: DatabaseSync; writer: DatabaseSync } {
   const opened: DatabaseSync[] = []
   try {

@@ -7,36 +7,23 @@ import {
   type Events,
   type Transport,
 } from '#bus'
-import { type Cluster, clusterMigration, createCluster } from '#cluster'
+import { type Cluster, createCluster } from '#cluster'
 import type { Api } from '#contract'
 import { type Database, migrate } from '#db'
 import { describeError, KeyedQueues, type Logger, Scope } from '#kernel'
 import { createQueryEngine, createRegistry } from '#query'
-import {
-  createJournal,
-  createNoJournal,
-  createWorkflowEngine,
-  type WorkflowObserver,
-  workflowMigration,
-  workflowOwnerMigration,
-} from '#workflow'
+import { createJournal, createNoJournal, createWorkflowEngine, type WorkflowObserver } from '#workflow'
 import { createConfig } from './config.ts'
 import { type Authenticate, createDispatcher, type Dispatcher, type Registration } from './dispatcher.ts'
 import { createExtensions, defineDriver, type Extensions } from './extension.ts'
 import { createForwarder, jobResult } from './forward.ts'
-import { createJobs, type Jobs, jobMigration, jobOwnerMigration } from './jobs.ts'
+import { createJobs, type Jobs } from './jobs.ts'
+import { migrationsOf, schemaLevel } from './migrations.ts'
 import { repeat } from './periodic.ts'
 import type { NodeInfo, Plugin, PluginContext } from './plugin.ts'
 import { inOrder } from './plugin-order.ts'
 import { createTakeover, type Takeover } from './takeover.ts'
 
-const engineMigrations = [
-  workflowMigration,
-  jobMigration,
-  clusterMigration,
-  workflowOwnerMigration,
-  jobOwnerMigration,
-]
 // A workflow whose undo failed is tried again this often, and whenever a host connects.
 const STUCK_RETRY_SECONDS = 30
 
@@ -75,7 +62,7 @@ export interface CloudOptions {
 export async function createCloud(options: CloudOptions): Promise<Cloud> {
   const { db, log } = options
   const plugins = inOrder(options.plugins)
-  await migrate(db, [...engineMigrations, ...plugins.flatMap((p) => p.migrations)])
+  await migrate(db, migrationsOf(plugins), schemaLevel)
   const parts = createParts(options, plugins)
   await setUp(plugins, parts)
   const { cluster, jobs, workflows, takeover } = parts
