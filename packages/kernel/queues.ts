@@ -65,12 +65,12 @@ export class KeyedQueues {
       const queue = this.#queues.get(key) ?? []
       const entry: Waiting = {
         label,
-        enqueuedAtMs: Date.now(),
+        enqueuedAtMs: performance.now(),
         startedAtMs: undefined,
         reject,
         stopListening: () => {},
         start: () => {
-          entry.startedAtMs = Date.now()
+          entry.startedAtMs = performance.now()
           entry.stopListening()
           begin()
         },
@@ -105,13 +105,13 @@ export class KeyedQueues {
 
   /** Everything that waits or runs now, oldest first for each key. */
   entries(): QueueEntry[] {
-    const now = Date.now()
+    const now = performance.now()
     return [...this.#queues].flatMap(([key, queue]) =>
       queue.map((e) => ({
         key,
         label: e.label,
         running: e.startedAtMs !== undefined,
-        sinceMs: now - (e.startedAtMs ?? e.enqueuedAtMs),
+        sinceMs: Math.round(now - (e.startedAtMs ?? e.enqueuedAtMs)),
       })),
     )
   }

@@ -12,7 +12,7 @@ import {
   UniqueConflict,
   update,
 } from '#db'
-import { CloudError, type ErrorBody, sysErrors, toErrorBody } from '#kernel'
+import { CloudError, type ErrorBody, steadyNow, sysErrors, toErrorBody } from '#kernel'
 import type { Owner } from '#workflow'
 
 /** What became of an asynchronous API call. */
@@ -136,7 +136,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     accept: async ({ uuid, apiName, accountUuid }) => {
       // Also guards the entry of a running job, whose waiters would be lost.
       if (live.has(uuid)) throw taken(uuid)
-      const createDate = Date.now()
+      const createDate = steadyNow()
       live.set(uuid, { apiName, createDate, entries: [], waiters: [] })
       try {
         const { nodeUuid, incarnation } = owner
@@ -202,7 +202,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     },
     purge: (olderThanMs) =>
       db.write((tx) =>
-        remove(tx, jobRecord, { state: 'Done', createDate: lessThan(Date.now() - olderThanMs) }),
+        remove(tx, jobRecord, { state: 'Done', createDate: lessThan(steadyNow() - olderThanMs) }),
       ),
   }
 }

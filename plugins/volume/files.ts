@@ -1,4 +1,5 @@
 import { find, findOne, isNull } from '#db'
+import { steadyNow } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import type { VolumePlace } from '#plugins/primary-storage/contract/extensions.ts'
 import {
@@ -56,7 +57,7 @@ export function serveVolumes(ctx: PluginContext): void {
     const v = await findOne(db, volume, { uuid })
     if (v === undefined || v.status === volumeStatus.deleted) return
     if (ctx.config.get(volumeDeletionPolicy) === 'Direct') return removeNow(ctx, uuid)
-    const deleted = { ...releaseOf(v), status: volumeStatus.deleted, deletedAt: Date.now() }
+    const deleted = { ...releaseOf(v), status: volumeStatus.deleted, deletedAt: steadyNow() }
     await db.write((tx) => patchVolume(tx, uuid, deleted))
   })
 }

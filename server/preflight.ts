@@ -1,0 +1,77 @@
+import { fstatSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { probeBrokers, type RabbitOptions } from '#bus'
+import { type MariadbOptions, openMariadb } from '#db'
+import type { ListenTarget } from '#http'
+import { describeError } from '#kernel'
+import type { ServerConfig } from './config.ts'
+import { checkDataDir } from './data-dir.ts'
+
+/**
+ * What would keep a management process with this configuration from working, one line each and all of it at once. Nothing is made or
+ * changed, so that a start that is refused leaves nothing behind.
+ */
+export async function findProblems(config: ServerConfig): Promise<string[]> {
+  const { dataDir, database, bus, api, ui } = config
+  const found = await Promise.all([
+    checkDataDir(dataDir),
+    checkListener('--api', api),
+    ui === undefined ? [] : checkListener('--ui', ui),
+    database === undefined ? [] : checkDatabase(database),
+    bus === undefined ? [] : checkBrokers(bus),
+  ])
+  return found.flat()
+}
+
+async function checkListener(option: string, target: ListenTarget): Promise<string[]> {
+  if ('fd' in target) return checkInherited(option, target.fd)
+  const server = createServer()
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ ...target, exclusive: true }, resolve)
+    })
+    await new Promise((resolve) => server.close(resolve))
+    return []
+  } catch (error) {
+    return [`${option} ${reasonOf(error as NodeJS.ErrnoException)}`]
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there; stop it or choose another port',
+  EADDRNOTAVAIL: 'this machine does not have that address',
+  ENOTFOUND: 'there is no such host name',
+  EACCES: 'this user may not; choose a port above 1023',
+}
+
+function reasonOf({ code = '', message }: NodeJS.ErrnoException): string {
+  const reason = reasons[code]
+  return `cannot listen: ${message}${reason === undefined ? '' : ` (${reason})`}`
+}
+
+function checkInherited(option: string, fd: number): string[] {
+  try {
+    if (fstatSync(fd).isSocket()) return []
+    return [`${option} fd:${fd} is no socket`]
+  } catch {
+    return [`${option} fd:${fd} is not open; whoever starts this process has to pass it on`]
+  }
+}
+
+async function checkBrokers(options: RabbitOptions): Promise<string[]> {
+  const problem = await probeBrokers(options)
+  return problem === undefined ? [] : [`--bus ${problem}`]
+}
+
+async function checkDatabase(options: MariadbOptions): Promise<string[]> {
+  const db = openMariadb({ ...options, poolSize: 1 })
+  try {
+    await db.all('SELECT 1 AS answer', [])
+    return []
+  } catch (error) {
+    return [`--database ${describeError(error)}`]
+  } finally {
+    await db.close()
+  }
+}
