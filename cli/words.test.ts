@@ -44,6 +44,8 @@ test('a table keeps to the width it has', () => {
   assert.equal(formatTable(rows, 20), 'name  uuid\n----  ----\nn     u')
   assert.match(formatTable(rows, undefined), /long/)
   assert.equal(formatTable([], 80), '')
+  const error = { code: 'SYS.1016', description: 'd', details: 'the host is away' }
+  assert.match(formatTable([{ error }], undefined), /\nSYS\.1016 the host is away$/)
 })
 
 test('completion: API names first, then parameters or fields', () => {

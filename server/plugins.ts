@@ -21,6 +21,7 @@ import { tagPlugin } from '#plugins/tag/plugin.ts'
 import { uiPlugin } from '#plugins/ui/plugin.ts'
 import { vmPlugin } from '#plugins/vm/plugin.ts'
 import { volumePlugin } from '#plugins/volume/plugin.ts'
+import { workflowPlugin } from '#plugins/workflow/plugin.ts'
 import { zonePlugin } from '#plugins/zone/plugin.ts'
 
 /** Every feature of this cloud. Taking one out of the list takes the feature out, and nothing else. */
@@ -30,6 +31,7 @@ export function allPlugins(simulator: Plugin = createSimulatorPlugin()): readonl
     identityPlugin,
     tagPlugin,
     managementNodePlugin,
+    workflowPlugin,
     zonePlugin,
     clusterPlugin,
     hostPlugin,

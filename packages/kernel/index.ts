@@ -12,7 +12,7 @@ export {
   uuidTaken,
 } from './errors.ts'
 export { isUuid, newToken, newUuid } from './ids.ts'
-export { createLogger, type Logger, silentLogger } from './log.ts'
+export { createLogger, type Logger, silentLogger, withoutSecrets } from './log.ts'
 export { KeyedQueues, Limiter, type QueueEntry } from './queues.ts'
 export { createSecretBox, type SecretBox } from './secret-box.ts'
 export { formatSize, parseSize } from './size.ts'

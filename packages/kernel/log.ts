@@ -36,6 +36,11 @@ function redact(value: unknown, depth: number): unknown {
   return copy ?? value
 }
 
+/** What may be shown of inputs to people: the same value with every secret replaced, at any depth. */
+export function withoutSecrets(value: unknown): unknown {
+  return redact(value, 0)
+}
+
 const redactFields = (fields: object) => redact(fields, 0) as Record<string, unknown>
 
 /** The process's logger: JSON lines on `stderr` by default, level from LOG_LEVEL or `info`. */
