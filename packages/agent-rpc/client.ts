@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 import type { Infer, Shape } from '#contract'
-import { CloudError, type Disposable, type Logger, newUuid, sysErrors } from '#kernel'
+import { CloudError, currentTask, type Disposable, type Logger, newUuid, sysErrors } from '#kernel'
 import type { AgentCall, AgentClient, AgentEvent, CallOptions } from './call.ts'
 import { checkShape } from './check-shape.ts'
 import { isClosedEarly } from './client-errors.ts'
@@ -86,10 +86,11 @@ async function callAgent<I extends Shape, O extends Shape>(
   input: Infer<I>,
   options: CallOptions,
 ): Promise<Infer<O>> {
+  const taskId = options.taskId ?? currentTask()?.id
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     'x-call-id': options.callId ?? newUuid(),
-    ...(options.taskId === undefined ? {} : { 'x-task-id': options.taskId }),
+    ...(taskId === undefined ? {} : { 'x-task-id': taskId }),
   }
   const outgoing = {
     method: 'POST',

@@ -1,5 +1,5 @@
 import type { Infer, Shape } from '#contract'
-import { CloudError, newUuid, sysErrors } from '#kernel'
+import { CloudError, currentTask, newUuid, sysErrors } from '#kernel'
 import type { AgentCall, AgentEvent, AgentHandlers, CallContext, CallOptions } from './call.ts'
 import type { AgentConnection } from './client.ts'
 
@@ -68,7 +68,7 @@ async function callLocal<I extends Shape, O extends Shape>(
   try {
     const context: CallContext = {
       callId: options.callId ?? newUuid(),
-      taskId: options.taskId,
+      taskId: options.taskId ?? currentTask()?.id,
       signal: controller.signal,
       progress: (percent) => options.onProgress?.(percent),
     }

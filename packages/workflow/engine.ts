@@ -1,5 +1,14 @@
 import type { Tx } from '#db'
-import { CloudError, currentTask, fromErrorBody, type Logger, newUuid, sysErrors, toErrorBody } from '#kernel'
+import {
+  CloudError,
+  currentTask,
+  fromErrorBody,
+  type Logger,
+  newUuid,
+  sysErrors,
+  toErrorBody,
+  withTask,
+} from '#kernel'
 import type { Workflow } from './define.ts'
 import { type Journal, type WorkflowRow, workflowState } from './journal.ts'
 import { rollBack } from './rollback.ts'
@@ -62,7 +71,8 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
   const idle = async () => (await deps.journal.unfinished()).filter((row) => !live.has(row.uuid))
   const recovering = new Map<string, Promise<RecoveredWorkflow>>()
   const recover = (row: WorkflowRow, mayResume: boolean) => {
-    const one = whileLive(live, row.uuid, () => recoverOne(deps, registered.get(row.name), row, mayResume))
+    const work = () => recoverOne(deps, registered.get(row.name), row, mayResume)
+    const one = whileLive(live, row.uuid, () => asTaskOf(row, work))
     recovering.set(row.uuid, one)
     return one.finally(() => recovering.delete(row.uuid))
   }
@@ -113,6 +123,13 @@ async function unfinishedOne(journal: Journal, uuid: string): Promise<WorkflowRo
 function beingWorkedOn(row: WorkflowRow, what: string): CloudError {
   const details = `${row.name} ${row.uuid} is being worked on; only a stuck workflow can be ${what}`
   return new CloudError(sysErrors.operationFailed, details)
+}
+
+/** Logs and agents are to name the API call whose work is taken up, not the one that asked for it now, and not nobody. */
+function asTaskOf<T>({ taskId, name }: WorkflowRow, work: () => Promise<T>): Promise<T> {
+  if (taskId === undefined) return work()
+  const { signal } = new AbortController()
+  return withTask({ id: taskId, name, signal, progress: () => {} }, work)
 }
 
 async function whileLive<T>(live: Set<string>, uuid: string, work: () => Promise<T>): Promise<T> {
