@@ -18,6 +18,7 @@ import { primaryStoragePlugin } from '#plugins/primary-storage/plugin.ts'
 import { sftpPlugin } from '#plugins/sftp/plugin.ts'
 import { createSimulatorPlugin } from '#plugins/simulator/plugin.ts'
 import { tagPlugin } from '#plugins/tag/plugin.ts'
+import { taskPlugin } from '#plugins/task/plugin.ts'
 import { uiPlugin } from '#plugins/ui/plugin.ts'
 import { vmPlugin } from '#plugins/vm/plugin.ts'
 import { volumePlugin } from '#plugins/volume/plugin.ts'
@@ -36,6 +37,7 @@ export function allPlugins(simulator: Plugin = createSimulatorPlugin()): readonl
     clusterPlugin,
     hostPlugin,
     kvmPlugin,
+    taskPlugin,
     offeringPlugin,
     primaryStoragePlugin,
     localStoragePlugin,

@@ -9,6 +9,7 @@ import { followEvents } from './event-stream.ts'
 import { readLines } from './lines.ts'
 import { errorOfPeer, percentOfPeer } from './peer-words.ts'
 import type { AgentHello } from './server.ts'
+import { agentTraffic } from './traffic.ts'
 import { createWire, type Wire, type WireOptions } from './wire.ts'
 
 export interface AgentClientOptions extends WireOptions {
@@ -49,7 +50,11 @@ export function createAgentClient(options: AgentClientOptions): RemoteAgent {
   const wire = createWire(options)
   const followers = new Set<Disposable>()
   return {
-    call: (call, input, callOptions) => callAgent(wire, call, input, callOptions ?? {}),
+    call: (call, input, callOptions = {}) => {
+      const taskId = callOptions.taskId ?? currentTask()?.id
+      const what = { call: call.name, where: options.address, taskId }
+      return agentTraffic.follow(what, () => callAgent(wire, call, input, { ...callOptions, taskId }))
+    },
     hello: async ({ timeoutMs = 10_000 } = {}) => {
       const what = { name: 'GET /hello', timeoutMs }
       return wire.within(what, undefined, async (signal) => {
@@ -84,9 +89,9 @@ async function callAgent<I extends Shape, O extends Shape>(
   wire: Wire,
   call: AgentCall<I, O>,
   input: Infer<I>,
-  options: CallOptions,
+  options: Omit<CallOptions, 'taskId'> & { readonly taskId: string | undefined },
 ): Promise<Infer<O>> {
-  const taskId = options.taskId ?? currentTask()?.id
+  const { taskId } = options
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     'x-call-id': options.callId ?? newUuid(),

@@ -2,6 +2,7 @@ import type { Infer, Shape } from '#contract'
 import { CloudError, currentTask, newUuid, sysErrors } from '#kernel'
 import type { AgentCall, AgentEvent, AgentHandlers, CallContext, CallOptions } from './call.ts'
 import type { AgentConnection } from './client.ts'
+import { agentTraffic } from './traffic.ts'
 
 /** An agent in this process: what a simulator is to its driver. */
 export interface LocalAgent extends AgentConnection {
@@ -13,11 +14,12 @@ type Handle = (input: unknown, context: CallContext) => Promise<unknown>
 
 /**
  * Joins a driver to handlers in the same process with nothing between: no copies, no checks, but deadlines and cancellation as on
- * the wire. Only what is declared in `calls` can be called.
+ * the wire. `address` is shown to people. Only what is declared in `calls` can be called.
  */
 export function createLocalAgent<Calls extends Readonly<Record<string, AgentCall>>>(
   calls: Calls,
   handlers: AgentHandlers<Calls>,
+  address = 'this process',
 ): LocalAgent {
   const byName = new Map<string, Handle>()
   // The handler is looked up at each call: simulators replace theirs to inject failures.
@@ -28,8 +30,12 @@ export function createLocalAgent<Calls extends Readonly<Record<string, AgentCall
   const followers = new Set<(event: AgentEvent) => void>()
   const closing = new AbortController()
   return {
-    call: (call, input, options) =>
-      callLocal(byName.get(call.name), closing.signal, { call, input, options }),
+    call: (call, input, options) => {
+      const taskId = options?.taskId ?? currentTask()?.id
+      return agentTraffic.follow({ call: call.name, where: address, taskId }, () =>
+        callLocal(byName.get(call.name), closing.signal, { call, input, options, taskId }),
+      )
+    },
     events: (onEvent, onUp) => {
       followers.add(onEvent)
       onUp?.()
@@ -48,9 +54,14 @@ export function createLocalAgent<Calls extends Readonly<Record<string, AgentCall
 async function callLocal<I extends Shape, O extends Shape>(
   handle: Handle | undefined,
   closing: AbortSignal,
-  what: { call: AgentCall<I, O>; input: Infer<I>; options: CallOptions | undefined },
+  what: {
+    call: AgentCall<I, O>
+    input: Infer<I>
+    options: CallOptions | undefined
+    taskId: string | undefined
+  },
 ): Promise<Infer<O>> {
-  const { call, input, options = {} } = what
+  const { call, input, options = {}, taskId } = what
   if (handle === undefined) {
     throw new CloudError(sysErrors.unknownMessage, `the agent does not know the command ${call.name}`)
   }
@@ -68,7 +79,7 @@ async function callLocal<I extends Shape, O extends Shape>(
   try {
     const context: CallContext = {
       callId: options.callId ?? newUuid(),
-      taskId: options.taskId ?? currentTask()?.id,
+      taskId,
       signal: controller.signal,
       progress: (percent) => options.onProgress?.(percent),
     }

@@ -18,7 +18,8 @@ export function createHostConnector(ctx: PluginContext, agents: SimulatedAgents)
   const client = async (uuid: string) => {
     const kept = clients.get(uuid)
     if (kept !== undefined) return kept
-    const made = createLocalAgent(kvmHostCalls, (await hostOf(uuid)).handlers)
+    const row = await get(ctx.db, host, uuid)
+    const made = createLocalAgent(kvmHostCalls, simulated(row).handlers, row.managementIp)
     clients.set(uuid, made)
     return made
   }
@@ -54,7 +55,7 @@ export function createBackupStorageConnector(
 ): BackupStorageConnector {
   const addressOf = (uuid: string) => `bs-${uuid}`
   const client = async (uuid: string) =>
-    createLocalAgent(backupStorageCalls, agents.backupStorage(addressOf(uuid)).handlers)
+    createLocalAgent(backupStorageCalls, agents.backupStorage(addressOf(uuid)).handlers, addressOf(uuid))
   return {
     client,
     connect: async ({ uuid, url }) =>
