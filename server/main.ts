@@ -2,7 +2,15 @@ import { join } from 'node:path'
 import { openMariadb, openSqlite } from '#db'
 import { createHttpServer } from '#http'
 import { createLogger, describeError, Scope } from '#kernel'
-import { type Cloud, createCloud, type NodeInfo, upgradeRoute, webRoute } from '#plugin-host'
+import {
+  type Cloud,
+  createCloud,
+  monitorRoute,
+  type NodeInfo,
+  readinessCheck,
+  upgradeRoute,
+  webRoute,
+} from '#plugin-host'
 import { proxyPort } from '#plugins/console/contract/configs.ts'
 import { readConfig, type ServerConfig, usage } from './config.ts'
 import { openDataDir } from './data-dir.ts'
@@ -22,13 +30,15 @@ async function serve(config: ServerConfig): Promise<void> {
       : openMariadb(config.database)
   const cloud = await createCloud({ plugins: allPlugins(), db, node, log })
   scope.onDispose(() => cloud.stop())
-  const { config: configs, query } = cloud.context
+  const { config: configs, query, hooks } = cloud.context
   const common = {
     log,
     resources: query.registry.all,
     configs: configs.definitions(),
     version,
     advertisedAddress: config.address,
+    readinessChecks: hooks(readinessCheck),
+    staticRoutes: hooks(monitorRoute),
   }
   const doors = { dispatcher: cloud.dispatcher, jobs: cloud.jobs }
   const api = scope.add(createHttpServer({ ...common, ...doors }))
@@ -36,8 +46,8 @@ async function serve(config: ServerConfig): Promise<void> {
   log.info({ port, node: node.uuid }, 'the API listens')
   let uiPort: number | undefined
   if (config.ui !== undefined) {
-    const { hooks } = cloud.context
-    const pages = { staticRoutes: hooks(webRoute), upgradeRoutes: hooks(upgradeRoute) }
+    const routes = [...common.staticRoutes, ...hooks(webRoute)]
+    const pages = { staticRoutes: routes, upgradeRoutes: hooks(upgradeRoute) }
     const ui = scope.add(createHttpServer({ ...common, ...doors, ...pages }))
     const listening = await ui.listen(config.ui)
     log.info(listening, 'the UI listens')

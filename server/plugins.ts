@@ -12,6 +12,7 @@ import { l2NetworkPlugin } from '#plugins/l2-network/plugin.ts'
 import { l3NetworkPlugin } from '#plugins/l3-network/plugin.ts'
 import { localStoragePlugin } from '#plugins/local-storage/plugin.ts'
 import { managementNodePlugin } from '#plugins/management-node/plugin.ts'
+import { monitoringPlugin } from '#plugins/monitoring/plugin.ts'
 import { networkServicePlugin } from '#plugins/network-service/plugin.ts'
 import { offeringPlugin } from '#plugins/offering/plugin.ts'
 import { primaryStoragePlugin } from '#plugins/primary-storage/plugin.ts'
@@ -38,6 +39,7 @@ export function allPlugins(simulator: Plugin = createSimulatorPlugin()): readonl
     hostPlugin,
     kvmPlugin,
     taskPlugin,
+    monitoringPlugin,
     offeringPlugin,
     primaryStoragePlugin,
     localStoragePlugin,

@@ -1,3 +1,5 @@
+import type { DatabaseStats } from './stats.ts'
+
 /** A value as it lies in a column. */
 export type SqlValue = string | number | bigint | null | Uint8Array
 
@@ -24,6 +26,7 @@ export interface Tx extends Session {
  */
 export interface Database extends Session {
   readonly dialect: 'sqlite' | 'mariadb'
+  readonly stats: DatabaseStats
   write<T>(unit: (tx: Tx) => Promise<T>): Promise<T>
   /** Runs statements outside any transaction: migrations only. */
   execute(sql: string): Promise<void>

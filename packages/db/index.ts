@@ -14,6 +14,7 @@ export {
 } from './records.ts'
 export { type ColumnType, type Migration, migrate, type Table } from './schema.ts'
 export { openSqlite } from './sqlite.ts'
+export type { DatabaseStats } from './stats.ts'
 export { UniqueConflict } from './storage-errors.ts'
 export {
   atLeast,

@@ -5,6 +5,7 @@ import { currentUnit, isInsideUnit, nestedWrite } from './current-unit.ts'
 import type { Session, Tx } from './database.ts'
 import { endsTransaction, isRolledBack, translate } from './mariadb-errors.ts'
 import { inTime, type MariadbServers } from './mariadb-servers.ts'
+import type { DatabaseStats } from './stats.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
 
 interface Unit {
@@ -33,18 +34,25 @@ const MAX_ATTEMPTS = 8
 export class MariadbGroup {
   readonly #servers: MariadbServers
   readonly #sessionOn: (connection: PoolConnection) => Session
+  readonly #stats: DatabaseStats
   #pending: Unit[] = []
   #draining: Promise<void> | undefined
   #refusal: CloudError | undefined
 
-  constructor(servers: MariadbServers, sessionOn: (connection: PoolConnection) => Session) {
+  constructor(
+    servers: MariadbServers,
+    sessionOn: (connection: PoolConnection) => Session,
+    stats: DatabaseStats,
+  ) {
     this.#servers = servers
+    this.#stats = stats
     this.#sessionOn = sessionOn
   }
 
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     if (isInsideUnit()) return Promise.reject(nestedWrite())
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
+    this.#stats.unitsAsked += 1
     return new Promise<T>((resolve, reject) => {
       this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject })
       this.#draining ??= this.#drain()
@@ -61,11 +69,13 @@ export class MariadbGroup {
     await nextTurn()
     while (this.#pending.length > 0) {
       const units = this.#pending.splice(0, MAX_UNITS_PER_COMMIT)
+      const beganAtMs = performance.now()
       try {
         for (const ended of await this.#commit(units)) settle(ended)
       } catch (error) {
         for (const unit of units) unit.reject(error)
       }
+      this.#stats.groupEnded(units.length, performance.now() - beganAtMs)
       await nextTurn()
     }
     this.#draining = undefined

@@ -3,6 +3,7 @@ import type { Database, Session, SqlValue } from './database.ts'
 import { isConnectionLost, isNotReady, translate } from './mariadb-errors.ts'
 import { MariadbGroup } from './mariadb-group.ts'
 import { inTime, type MariadbOptions, MariadbServers } from './mariadb-servers.ts'
+import { DatabaseStats } from './stats.ts'
 
 export type { Endpoint, MariadbOptions } from './mariadb-servers.ts'
 
@@ -14,12 +15,14 @@ const MAX_READ_ATTEMPTS = 5
  */
 export function openMariadb(options: MariadbOptions): Database {
   const servers = new MariadbServers(options)
-  const group = new MariadbGroup(servers, sessionOn)
+  const stats = new DatabaseStats()
+  const open = (connection: PoolConnection) => sessionOn(connection, stats)
+  const group = new MariadbGroup(servers, open, stats)
   const read = async <T>(ask: (session: Session) => Promise<T>): Promise<T> => {
     for (let tries = 1; ; tries += 1) {
       const connection = await servers.acquire('read')
       try {
-        const answer = await ask(sessionOn(connection))
+        const answer = await ask(open(connection))
         servers.release(connection)
         return answer
       } catch (error) {
@@ -32,6 +35,7 @@ export function openMariadb(options: MariadbOptions): Database {
   let closing: Promise<void> | undefined
   return {
     dialect: 'mariadb',
+    stats,
     all: (sql, params) => read((session) => session.all(sql, params)),
     rows: (sql, params) => read((session) => session.rows(sql, params)),
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
@@ -58,8 +62,9 @@ const LIKE = /\blike \?/gi
 const PLAIN_LIKE = "LIKE REPLACE(?, '\\', '\\\\')"
 
 /** Statements on one connection; errors are those of the server. */
-function sessionOn(connection: PoolConnection): Session {
+function sessionOn(connection: PoolConnection, stats: DatabaseStats): Session {
   const ask = async (sql: string, params: readonly SqlValue[], rowsAsArray: boolean): Promise<unknown> => {
+    stats.statements += 1
     const statement = { sql: sql.replace(LIKE, PLAIN_LIKE), values: params as SqlValue[], rowsAsArray }
     const [answer] = await inTime(connection, connection.execute(statement))
     return answer

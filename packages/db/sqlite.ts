@@ -12,8 +12,17 @@ import { storageError } from './storage-errors.ts'
 export function openSqlite(file: string): Database {
   const { reader, writer } = openBoth(file)
   const snapshot = new ReadSnapshot(reader)
-  const read = prepared(reader, () => snapshot.open())
-  const group = new GroupCommit(writer, prepared(writer), () => snapshot.end())
+  const group = new GroupCommit(
+    writer,
+    prepared(writer, () => {
+      group.stats.statements += 1
+    }),
+    () => snapshot.end(),
+  )
+  const read = prepared(reader, () => {
+    group.stats.statements += 1
+    snapshot.open()
+  })
   let closing: Promise<void> | undefined
   const close = async () => {
     await group.close()
@@ -23,6 +32,7 @@ export function openSqlite(file: string): Database {
   }
   return {
     dialect: 'sqlite',
+    stats: group.stats,
     all: read.all,
     rows: read.rows,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
@@ -65,7 +75,7 @@ function connect(file: string, opened: DatabaseSync[]): DatabaseSync {
 const MAX_STATEMENTS = 2_000
 
 /** A session on one connection. `before` goes ahead of each statement. */
-function prepared(connection: DatabaseSync, before: () => void = () => {}): Session {
+function prepared(connection: DatabaseSync, before: () => void): Session {
   const asObjects = statementCache(connection, false)
   const asArrays = statementCache(connection, true)
   const translated = async <T>(work: () => T): Promise<T> => {

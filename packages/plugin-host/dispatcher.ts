@@ -17,6 +17,7 @@ import {
 import type { QueryEngine, QueryRequest } from '#query'
 import type { Workflow, WorkflowEngine } from '#workflow'
 import type { Jobs } from './jobs.ts'
+import type { Meters } from './meters.ts'
 import type { ApiCall, HandleOptions } from './plugin.ts'
 import { checkedInput, goneMeanwhile, refersToNothing, refuseTakenUuid } from './request-checks.ts'
 import { createUuidClaims, type UuidClaims } from './uuid-claims.ts'
@@ -61,6 +62,7 @@ export interface DispatcherDeps {
   readonly jobs: Jobs
   readonly workflows: WorkflowEngine
   readonly log: Logger
+  readonly meters: Meters
   readonly registrations: ReadonlyMap<string, Registration>
   readonly authenticate: Authenticate
   /** Undefined when requests may be served. */
@@ -107,7 +109,9 @@ async function answer(deps: Deps, request: ApiRequest): Promise<ApiReply> {
   const prepared = await prepare(deps, request)
   const { api } = request
   if (api.kind === 'query' && api.resource !== undefined) {
-    return (await deps.queries.query(api.resource, request.query ?? { conditions: [] })) as ApiReply
+    const { resource } = api
+    const ask = () => deps.queries.query(resource, request.query ?? { conditions: [] })
+    return (await deps.meters.api(api.name, ask)) as ApiReply
   }
   const task = taskOf(deps, newUuid(), api.name, request.signal)
   try {
@@ -168,6 +172,15 @@ async function runJob(deps: Deps, prepared: Prepared, request: ApiRequest, jobUu
 }
 
 async function prepare(deps: Deps, request: ApiRequest): Promise<Prepared> {
+  try {
+    return await check(deps, request)
+  } catch (error) {
+    deps.meters.refused.of(request.api.name).add(0, true)
+    throw error
+  }
+}
+
+async function check(deps: Deps, request: ApiRequest): Promise<Prepared> {
   const { api } = request
   const registration = deps.registrations.get(api.name)
   if (registration === undefined)
@@ -207,11 +220,11 @@ async function runHandler(
   const key = registration.options.key?.(input as never)
   // APIs with a member of that name mean an existing resource by it.
   const wanted = 'resourceUuid' in request.api.input ? undefined : (input.resourceUuid as string | undefined)
-  return withTask(task, () =>
+  const run = () =>
     deps.claims.hold(wanted, () =>
       key === undefined ? work() : deps.queues.run(key, registration.api.name, work, task.signal),
-    ),
-  )
+    )
+  return withTask(task, () => deps.meters.api(registration.api.name, run))
 }
 
 async function runWorkflow<I, O, R>(

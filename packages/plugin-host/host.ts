@@ -14,6 +14,7 @@ import { createConfig } from './config.ts'
 import { type Authenticate, createDispatcher, type Dispatcher, type Registration } from './dispatcher.ts'
 import { createExtensions, defineDriver, type Extensions } from './extension.ts'
 import { createJobs, type Jobs, jobMigration } from './jobs.ts'
+import { Meters, timed } from './meters.ts'
 import type { NodeInfo, Plugin, PluginContext } from './plugin.ts'
 import { interruptedErrors } from './recovery.ts'
 
@@ -70,6 +71,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     log,
     bus: createLocalBus(queues),
     events: createEvents(log),
+    meters: new Meters(),
   }
   const parts: Parts = {
     ...shared,
@@ -134,6 +136,7 @@ interface Parts {
   readonly query: PluginContext['query']
   readonly workflows: PluginContext['workflows']
   readonly jobs: Jobs
+  readonly meters: Meters
   readonly config: PluginContext['config']
   readonly node: NodeInfo
   readonly log: Logger
@@ -163,7 +166,8 @@ function contextFor(plugin: Pick<Plugin, 'name'>, parts: Parts): PluginContext {
     queries: (...apis: readonly Api[]) => {
       for (const api of apis) register({ api, handler: async () => ({}), options: {} })
     },
-    serve: (message, handler) => void scope.add(parts.bus.serve(message, handler)),
+    serve: (message, handler) =>
+      void scope.add(parts.bus.serve(message, timed(parts.meters.messages.of(message.name), handler))),
     workflow: (workflow) => {
       parts.workflows.register(workflow as never)
       return workflow

@@ -3,6 +3,7 @@ export type { ApiReply, ApiRequest, Authenticate, Dispatcher } from './dispatche
 export { type Driver, defineDriver, defineHook, type Hook } from './extension.ts'
 export { authenticator, type Cloud, type CloudOptions, createCloud } from './host.ts'
 export type { JobResult, JobStatus, Jobs, ProgressEntry } from './jobs.ts'
+export type { Meters } from './meters.ts'
 export {
   type ApiCall,
   type ApiHandler,
@@ -11,4 +12,12 @@ export {
   type Plugin,
   type PluginContext,
 } from './plugin.ts'
-export { type UpgradeRoute, upgradeRoute, type WebRoute, webRoute } from './web.ts'
+export {
+  monitorRoute,
+  type ReadinessCheck,
+  readinessCheck,
+  type UpgradeRoute,
+  upgradeRoute,
+  type WebRoute,
+  webRoute,
+} from './web.ts'

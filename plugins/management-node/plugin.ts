@@ -1,9 +1,10 @@
-import { definePlugin } from '#plugin-host'
+import { definePlugin, readinessCheck } from '#plugin-host'
 import { queryManagementNode } from './contract/apis.ts'
 import { heartbeatInterval, resultLife, resultScan } from './contract/configs.ts'
 import { managementNode } from './contract/resources.ts'
 import { beat, handleManagementNode, join } from './handlers.ts'
 import { managementNodeMigrations } from './migrations.ts'
+import { readinessChecks } from './readiness.ts'
 
 export const managementNodePlugin = definePlugin({
   name: 'management-node',
@@ -13,6 +14,7 @@ export const managementNodePlugin = definePlugin({
   setup(ctx) {
     handleManagementNode(ctx)
     ctx.queries(queryManagementNode)
+    for (const check of readinessChecks(ctx)) ctx.hook(readinessCheck, check)
     ctx.onReady(() => join(ctx))
     ctx.every(
       'heartbeat',
