@@ -1,9 +1,10 @@
 /** The status page: logs in, then shows the cloud and refreshes it every two seconds, one request for each kind of thing. */
 import { ApiError, call, currentSession, keepSession, list, logIn, logOut, runningTasks } from './api.js'
 import { element } from './dom.js'
+import { showNodes } from './nodes.js'
 import { sha512 } from './sha512.js'
 import { show, vmRowActions } from './views.js'
-import { duration, language, translatePage, word } from './words.js'
+import { language, translatePage, word } from './words.js'
 import { showWorkflows, workflowRowActions } from './workflows.js'
 
 const REFRESH_MS = 2000
@@ -132,11 +133,6 @@ async function refresh() {
 function render() {
   show(known, busy)
   showWorkflows(known.workflows, busy)
-}
-
-function showNodes(nodes) {
-  const lives = nodes.map((node) => (node.heartBeat - node.joinDate) / 1000)
-  byId('uptime').textContent = lives.length === 0 ? '–' : lives.map(duration).join(', ')
 }
 
 function showProblem(error) {
