@@ -1,5 +1,6 @@
 import { describeError } from '#kernel'
 import { createVm } from './create-vm.ts'
+import { databases } from './databases.ts'
 import { growVms } from './grow-vms.ts'
 import { realVm } from './real-vm.ts'
 
@@ -11,6 +12,7 @@ interface Bench {
 
 const benches: Readonly<Record<string, Bench>> = {
   'create-vm': createVm,
+  databases,
   'grow-vms': growVms,
   'real-vm': realVm,
 }

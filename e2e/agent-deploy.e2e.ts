@@ -89,20 +89,21 @@ function target() {
   return { address: ADDRESS, sshPort: SSH_PORT, username: 'root', privateKey }
 }
 
-async function deploy(root: string, more: { word?: string; hostKey?: string } = {}) {
+async function deploy(root: string, more: { word?: string; hostKey?: string; forgetEpoch?: boolean } = {}) {
   const bundle = await buildBundle(root, 'echo')
   const config = { word: more.word ?? 'first' }
   const steps: string[] = []
   const deployment = await deployAgent({
-    ...{ ...target(), uuid, bundle, port: AGENT_PORT, authority, config, hostKey: more.hostKey },
+    ...{ ...target(), uuid, bundle, port: AGENT_PORT, authority, config, ...more },
     onProgress: (step) => steps.push(step),
   })
   return { ...deployment, steps, bundle }
 }
 
-async function askWord(): Promise<string> {
+async function askWord(epoch = 0): Promise<string> {
   const tls = await authority.issueManagement()
-  const client = createAgentClient({ address: ADDRESS, port: AGENT_PORT, uuid, tls, logger: silentLogger })
+  const agent = { address: ADDRESS, port: AGENT_PORT, uuid, tls, logger: silentLogger }
+  const client = createAgentClient({ ...agent, epoch: () => epoch })
   try {
     return (await client.call(whoAmI, {})).word
   } finally {
@@ -155,6 +156,20 @@ test('an agent is brought, left alone, configured anew, upgraded and removed', a
 })
 
 const inHome = (name: string) => `/var/lib/zstack/agent/echo/${name}`
+
+test('a management of an older epoch is shut out until a deployment tells the agent to forget', async () => {
+  const root = join(dir, 'root')
+  const config = { word: 'second' }
+  assert.equal(await askWord(12), 'second2')
+  const stale = { code: 'CLUSTER.1001', details: /epoch 3 .* epoch 12/ }
+  await assert.rejects(askWord(3), stale)
+  await deploy(root, { word: 'third' })
+  await assert.rejects(askWord(3), stale, 'an ordinary deployment makes it forget')
+  const taken = await deploy(root, { word: 'third', forgetEpoch: true })
+  assert.deepEqual([taken.restarted, await askWord(3)], [true, 'third2'])
+  await assert.rejects(askWord(2), { code: 'CLUSTER.1001' })
+  await deploy(root, { ...config, forgetEpoch: true })
+})
 
 test('an agent of another management is not taken over', async () => {
   const own = authority

@@ -12,6 +12,7 @@ import { NetworkLab } from './network-lab.ts'
 const context: CallContext = {
   callId: 'c',
   taskId: undefined,
+  epoch: 0,
   signal: new AbortController().signal,
   progress() {},
 }

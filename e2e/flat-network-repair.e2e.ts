@@ -14,6 +14,7 @@ type AddLeases = CallInput<typeof addFlatLeases>
 const context: CallContext = {
   callId: 'c',
   taskId: undefined,
+  epoch: 0,
   signal: new AbortController().signal,
   progress() {},
 }

@@ -15,6 +15,7 @@ type Lease = AddLeases['leases'][number]
 const context: CallContext = {
   callId: 'c',
   taskId: undefined,
+  epoch: 0,
   signal: new AbortController().signal,
   progress() {},
 }

@@ -3,6 +3,7 @@ import { backupStoragePlugin } from '#plugins/backup-storage/plugin.ts'
 import { clusterPlugin } from '#plugins/cluster/plugin.ts'
 import { consolePlugin } from '#plugins/console/plugin.ts'
 import { flatNetworkPlugin } from '#plugins/flat-network/plugin.ts'
+import { garbageCollectorPlugin } from '#plugins/garbage-collector/plugin.ts'
 import { globalConfigPlugin } from '#plugins/global-config/plugin.ts'
 import { hostPlugin } from '#plugins/host/plugin.ts'
 import { identityPlugin } from '#plugins/identity/plugin.ts'
@@ -37,6 +38,7 @@ export function allPlugins(simulator: Plugin = createSimulatorPlugin()): readonl
     zonePlugin,
     clusterPlugin,
     hostPlugin,
+    garbageCollectorPlugin,
     kvmPlugin,
     taskPlugin,
     monitoringPlugin,

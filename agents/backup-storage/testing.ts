@@ -26,7 +26,14 @@ export function callContext(
   signal = new AbortController().signal,
 ): CallContext & { readonly seen: number[] } {
   const seen: number[] = []
-  return { callId: 'c', taskId: undefined, signal, seen, progress: (percent) => void seen.push(percent) }
+  return {
+    callId: 'c',
+    taskId: undefined,
+    epoch: 0,
+    signal,
+    seen,
+    progress: (percent) => void seen.push(percent),
+  }
 }
 
 /** A web server on a loopback address that ends with the test. */

@@ -10,11 +10,14 @@ import {
   statImage,
 } from '#agents/backup-storage/contract/index.ts'
 import { newUuid, sysErrors } from '#kernel'
+import { declareEpochTests, type EpochFixture } from './epoch-conformance.ts'
 import { conformanceStorageUuid, refused, testTimeout } from './kvm-host-fixture.ts'
 
 /** The agent under test and what it may use. README.md says what each member must be. */
 export interface BackupStorageFixture {
   readonly client: AgentClient
+  /** Another client, of a management node that is at this epoch of its cluster. */
+  clientAt(epoch: number): AgentClient
   /** A directory that is absent or empty, on the agent's machine. */
   readonly root: string
   /** A qcow2 image it can fetch, and what it must find out about it. */
@@ -64,7 +67,17 @@ export function backupStorageConformance(
     declareFailureTests(getStorage)
     declareGateTests(getStorage)
     declareInputTests(getStorage)
+    declareEpochTests(() => imageAtEpochs(getStorage()))
   })
+}
+
+function imageAtEpochs(storage: BackupStorageFixture): EpochFixture {
+  const imagePath = imagePathOf(storage)
+  return {
+    clientAt: storage.clientAt,
+    change: (client) => download({ ...storage, client }, { imagePath }),
+    takeBack: async (client) => (await client.call(deleteImage, { imagePath })).deleted,
+  }
 }
 
 function declareRootTests(getStorage: GetStorage): void {

@@ -1,6 +1,9 @@
 import { after, before, describe } from 'node:test'
+import { createEmptyVolume, deletePath, initStorage } from '#agents/kvm-host/contract/storage.ts'
+import { newUuid } from '#kernel'
+import { declareEpochTests, type EpochFixture } from './epoch-conformance.ts'
 import { declareBasicsTests } from './kvm-host-basics.ts'
-import type { KvmHostFixture } from './kvm-host-fixture.ts'
+import { conformanceStorageUuid, type KvmHostFixture, volumePathOf } from './kvm-host-fixture.ts'
 import { declareInputTests } from './kvm-host-input.ts'
 import { declareNetworkTests } from './kvm-host-network.ts'
 import { declareStorageTests } from './kvm-host-storage.ts'
@@ -32,5 +35,18 @@ export function kvmHostConformance(
     declareStorageTests(getHost)
     declareNetworkTests(getHost)
     declareVmTests(getHost)
+    declareEpochTests(() => volumeAtEpochs(getHost()))
   })
+}
+
+function volumeAtEpochs(host: KvmHostFixture): EpochFixture {
+  const installPath = volumePathOf(host, newUuid())
+  return {
+    clientAt: host.clientAt,
+    change: async (client) => {
+      await client.call(initStorage, { root: host.storageRoot, storageUuid: conformanceStorageUuid })
+      await client.call(createEmptyVolume, { installPath, sizeBytes: 2 ** 20 })
+    },
+    takeBack: async (client) => (await client.call(deletePath, { path: installPath })).deleted,
+  }
 }

@@ -7,6 +7,8 @@ import { CloudError, type Disposable, newUuid, sysErrors, waitFor } from '#kerne
 /** The agent under test and what it may use. README.md says what each member must be. */
 export interface KvmHostFixture {
   readonly client: AgentClient
+  /** Another client, of a management node that is at this epoch of its cluster. */
+  clientAt(epoch: number): AgentClient
   /** Calls `listener` with each event of the agent from now on. */
   subscribe(listener: (event: AgentEvent) => void): Disposable
   /** A directory that is absent or empty, on the agent's machine. */

@@ -31,6 +31,7 @@ kvmHostConformance('simulator', async () => {
   const host = createSimulatedHost({ world })
   return {
     client: connectSimulator(kvmHostCalls, host.handlers),
+    clientAt: (epoch) => connectSimulator(kvmHostCalls, host.handlers, epoch),
     subscribe: host.subscribe,
     storageRoot: '/vm',
     physicalInterface: 'eth0',
@@ -52,6 +53,7 @@ backupStorageConformance('simulator', async () => {
   const storage = createSimulatedBackupStorage()
   return {
     client: connectSimulator(backupStorageCalls, storage.handlers),
+    clientAt: (epoch) => connectSimulator(backupStorageCalls, storage.handlers, epoch),
     root: '/images',
     image: {
       url: 'http://sim/image.qcow2?size=2147483648&actual=1048576',

@@ -5,6 +5,7 @@ import { newUuid } from '#kernel'
 export function connectSimulator<Calls extends Readonly<Record<string, AgentCall>>>(
   calls: Calls,
   handlers: AgentHandlers<Calls>,
+  epoch = 0,
 ): AgentClient {
   return {
     async call(call, input, options = {}) {
@@ -13,6 +14,7 @@ export function connectSimulator<Calls extends Readonly<Record<string, AgentCall
       const output = await handler(input as never, {
         callId: options.callId ?? newUuid(),
         taskId: options.taskId,
+        epoch,
         signal: options.signal ?? new AbortController().signal,
         progress: (percent) => options.onProgress?.(percent),
       })

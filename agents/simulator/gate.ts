@@ -1,4 +1,4 @@
-import type { CallContext } from '#agent-rpc'
+import { type CallContext, refuseStale } from '#agent-rpc'
 import type { CloudError } from '#kernel'
 import type { Power } from './power.ts'
 
@@ -35,6 +35,8 @@ export interface Gate {
   readonly rules: Map<string, Rule>
   readonly counts: Map<string, number>
   log: ReceivedCall[] | undefined
+  /** The highest epoch of the cluster seen. On a real host it lies on disk: no crash takes it back. */
+  highestEpoch: number
 }
 
 export type AnyHandler = (input: Readonly<Record<string, unknown>>, context: CallContext) => Promise<unknown>
@@ -43,14 +45,19 @@ const LOG_LIMIT = 20_000
 
 /** `handler` behind the gate. An idle gate costs a counter and nothing else. */
 export function gated(gate: Gate, name: string, handler: AnyHandler): AnyHandler {
+  const admitted: AnyHandler = async (input, context) => {
+    refuseStale(context.epoch, gate.highestEpoch, name)
+    gate.highestEpoch = context.epoch
+    return handler(input, context)
+  }
   return (input, context) => {
     gate.counts.set(name, (gate.counts.get(name) ?? 0) + 1)
     if (gate.log !== undefined) {
       gate.log.push({ name, input, callId: context.callId, taskId: context.taskId })
       if (gate.log.length >= LOG_LIMIT) gate.log.splice(0, LOG_LIMIT / 2)
     }
-    if (gate.rules.size === 0 && gate.power.state === 'up') return handler(input, context)
-    return pass(gate, name, () => handler(input, context))
+    if (gate.rules.size === 0 && gate.power.state === 'up') return admitted(input, context)
+    return pass(gate, name, () => admitted(input, context))
   }
 }
 

@@ -89,6 +89,7 @@ it('hosts cannot cache from a storage that is dead or has lost the image', async
 const noContext = {
   callId: 'test',
   taskId: undefined,
+  epoch: 0,
   signal: new AbortController().signal,
   progress() {},
 }

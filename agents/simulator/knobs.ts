@@ -39,6 +39,8 @@ export interface CallKnobs<Name extends string> {
   /** Calls are not answered until `thaw`; they are served then, also when their caller has given up. */
   freeze(): void
   thaw(): void
+  /** The agent is deployed anew with its epoch forgotten: a management restored from a backup takes it over. */
+  forgetEpoch(): void
 }
 
 /** Puts every handler behind knobs, a power switch, and the check of its input that a real agent makes as well. */
@@ -47,7 +49,7 @@ export function gateHandlers<Handlers extends object>(
   handlers: Handlers,
   power: Power,
 ): { readonly handlers: Handlers; readonly knobs: CallKnobs<keyof Handlers & string> } {
-  const gate: Gate = { power, rules: new Map(), counts: new Map(), log: undefined }
+  const gate: Gate = { power, rules: new Map(), counts: new Map(), log: undefined, highestEpoch: 0 }
   const entries = Object.entries<AgentCall>(calls).map(([name, call]) => {
     const handler = handlers[name as keyof Handlers] as AnyHandler
     const checked: AnyHandler = async (input, context) =>
@@ -82,6 +84,9 @@ function createKnobs(gate: Gate): CallKnobs<string> {
     start: () => gate.power.start(),
     freeze: () => gate.power.freeze(),
     thaw: () => gate.power.thaw(),
+    forgetEpoch: () => {
+      gate.highestEpoch = 0
+    },
   }
 }
 

@@ -104,6 +104,7 @@ async function serveCall({ id, call, input }: { id: number; call: string; input:
   const context = {
     callId: String(id),
     taskId: undefined,
+    epoch: 0,
     signal: abort.signal,
     progress: (percent: number) => write({ id, progress: percent }),
   }

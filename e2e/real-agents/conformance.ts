@@ -22,7 +22,7 @@ const lab = createLab({ name: process.env.CONFORMANCE_LAB ?? '' })
 const MiB = 2 ** 20
 
 /** An agent of this role on host1, reached as the management reaches it. */
-async function deploy(scope: Scope, role: 'kvm-host' | 'backup-storage', port: number): Promise<RemoteAgent> {
+async function deploy(scope: Scope, role: 'kvm-host' | 'backup-storage', port: number): Promise<Deployed> {
   const { address, user, password } = lab.host('host1')
   const ca = await theAuthority(scope)
   const uuid = newUuid()
@@ -30,9 +30,18 @@ async function deploy(scope: Scope, role: 'kvm-host' | 'backup-storage', port: n
   const ssh = { address, sshPort: 22, username: user, password }
   await deployAgent({ ...ssh, uuid, port, bundle, authority: ca })
   const tls = await ca.issueManagement()
-  const client = createAgentClient({ address, port, uuid, tls, logger: silentLogger })
-  scope.add({ dispose: () => client.close() })
-  return client
+  const clientAt = (epoch: number) => {
+    const target = { address, port, uuid, tls, logger: silentLogger }
+    const client = createAgentClient({ ...target, epoch: () => epoch })
+    scope.add({ dispose: () => client.close() })
+    return client
+  }
+  return { client: clientAt(0), clientAt }
+}
+
+interface Deployed {
+  readonly client: RemoteAgent
+  clientAt(epoch: number): RemoteAgent
 }
 
 let authority: Promise<Authority> | undefined
@@ -47,9 +56,9 @@ function theAuthority(scope: Scope): Promise<Authority> {
   return authority
 }
 
-let imageServer: Promise<RemoteAgent> | undefined
+let imageServer: Promise<Deployed> | undefined
 
-function deployImageServer(scope: Scope): Promise<RemoteAgent> {
+function deployImageServer(scope: Scope): Promise<Deployed> {
   imageServer ??= deploy(scope, 'backup-storage', 7171)
   return imageServer
 }
@@ -84,12 +93,16 @@ const scope = new Scope()
 
 kvmHostConformance('real', async () => {
   const host = lab.host('host1')
-  const [agent, server] = await Promise.all([deploy(scope, 'kvm-host', 7070), deployImageServer(scope)])
+  const [{ client: agent, clientAt }, { client: server }] = await Promise.all([
+    deploy(scope, 'kvm-host', 7070),
+    deployImageServer(scope),
+  ])
   const image = await bringImage(server, '/zstack_ps/images')
   const events: AgentEvent[] = []
   scope.add(agent.events((event) => void events.push(event)))
   return {
     client: agent,
+    clientAt,
     subscribe: (listener) => agent.events(listener),
     storageRoot: '/zstack_ps/conformance',
     physicalInterface: 'eth1',
@@ -109,7 +122,7 @@ kvmHostConformance('real', async () => {
 })
 
 backupStorageConformance('real', async () => {
-  const server = await deployImageServer(scope)
+  const { client: server, clientAt } = await deployImageServer(scope)
   const found = await bringImage(server, '/zstack_ps/images')
   const http = await serveImage(lab)
   scope.add({ dispose: () => http.stop() })
@@ -117,6 +130,7 @@ backupStorageConformance('real', async () => {
   const gate = { allowPrivateAddresses: true, filePrefixes: [] }
   return {
     client: server,
+    clientAt,
     root: '/zstack_ps/conformance-bs',
     image: { url: http.url, ...gate, virtualSizeBytes, actualSizeBytes, sha256 },
     missingUrl: http.urlOf('missing.qcow2'),

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { type AgentHello, type Authority, agentFiles, createAgentClient, type RemoteAgent } from '#agent-rpc'
 import { CloudError, type Logger, silentLogger, sysErrors, waitFor } from '#kernel'
-import { ensureDaemons, restartAgent, stopAgent } from './agent-service.ts'
+import { ensureDaemons, restartAgent, type Service, stopAgent } from './agent-service.ts'
 import type { AgentBundle } from './bundle.ts'
 import { ensureCertificate, isOfAuthority } from './certificate.ts'
 import { installMissing } from './debian.ts'
@@ -20,6 +20,11 @@ export interface DeployOptions extends SshTarget {
   readonly authority: Authority
   /** Settings for the agent's handlers. */
   readonly config?: Readonly<Record<string, unknown>>
+  /**
+   * Makes the agent forget the highest epoch of the cluster it has seen, so that a management restored from an older backup can take
+   * it over. A management that still runs with a higher epoch is no longer shut out then, until it calls again.
+   */
+  readonly forgetEpoch?: boolean
   /** Called with each step in words, for the task's progress. */
   readonly onProgress?: (step: string) => void
   readonly logger?: Logger
@@ -62,10 +67,12 @@ export async function deployAgent(options: DeployOptions): Promise<Deployment> {
     const subject = { uuid: options.uuid, role: bundle.role, addresses: [options.address] }
     await ensureCertificate(ssh, home, authority, subject)
     await ensureConfig(ssh, home, options)
+    const service = { role: bundle.role, hasSystemd: facts.hasSystemd, node: runtimePath(bundle) }
+    if (options.forgetEpoch === true) await forgetEpoch(ssh, home, service)
     const running = await findUpToDate(ssh, home, options)
     if (running === undefined) {
       progress('starting the agent')
-      await restartAgent(ssh, { role: bundle.role, hasSystemd: facts.hasSystemd, node: runtimePath(bundle) })
+      await restartAgent(ssh, service)
     }
     const hello = running ?? (await waitForAgent(ssh, options))
     return {
@@ -101,6 +108,14 @@ export async function removeAgent(options: RemoveOptions): Promise<{ removed: bo
   } finally {
     ssh.close()
   }
+}
+
+/** The agent is stopped first: one that runs has the epoch in memory, and would write it again. */
+async function forgetEpoch(ssh: SshSession, home: string, service: Service): Promise<void> {
+  const path = `${home}/${agentFiles.epoch}`
+  if (!(await ssh.files.exists(path))) return
+  await stopAgent(ssh, service)
+  await ssh.check(['rm', '-f', path])
 }
 
 /** An agent that another cloud deployed is not taken from it; one of our own (an earlier resource) is. */

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { type AgentConnection, createAgentClient, type RemoteAgent } from '#agent-rpc'
+import { type AgentConnection, createAgentClient, type RemoteAgent, type SenderEpoch } from '#agent-rpc'
 import type { Logger } from '#kernel'
 import { type AgentBundle, buildBundle } from './bundle.ts'
 import { deployAgent, removeAgent } from './deploy.ts'
@@ -21,7 +21,12 @@ export interface AgentTransport {
   /** Brings the agent there, or up to date. Repeats are fine. */
   deploy(
     server: ServerAccess & { readonly port: number },
-    options: { onProgress: (message: string) => void; signal: AbortSignal | undefined },
+    options: {
+      onProgress: (message: string) => void
+      signal: AbortSignal | undefined
+      /** See `DeployOptions.forgetEpoch`. */
+      forgetEpoch?: boolean
+    },
   ): Promise<{ hostKey: string; agentVersion: string }>
   /** Removes the agent, not what it served. */
   remove(server: ServerAccess): Promise<void>
@@ -37,8 +42,15 @@ export interface AgentTransport {
 
 const repositoryRoot = fileURLToPath(new URL('../..', import.meta.url))
 
+/** The management node that deploys and talks: where its keys lie, and what it shows when it is one of several. */
+interface Sender {
+  readonly dataDir: string
+  readonly sender?: SenderEpoch
+}
+
 /** Over SSH to deploy, over mutual TLS to talk. Nothing is read or made before the first use. */
-export function createAgentTransport(role: string, dataDir: string, logger: Logger): AgentTransport {
+export function createAgentTransport(role: string, node: Sender, logger: Logger): AgentTransport {
+  const { dataDir } = node
   let built: Promise<AgentBundle> | undefined
   const bundle = () => {
     built ??= buildBundle(repositoryRoot, role).catch((error: unknown) => {
@@ -48,7 +60,7 @@ export function createAgentTransport(role: string, dataDir: string, logger: Logg
     return built
   }
   return {
-    deploy: async (server, { onProgress, signal }) => {
+    deploy: async (server, { onProgress, signal, forgetEpoch = false }) => {
       const [parcel, authority] = await Promise.all([bundle(), openAuthority(dataDir)])
       const also = signal === undefined ? {} : { signal }
       const deployment = await deployAgent({
@@ -57,6 +69,7 @@ export function createAgentTransport(role: string, dataDir: string, logger: Logg
         authority,
         onProgress,
         logger,
+        forgetEpoch,
         ...also,
       })
       return { hostKey: deployment.hostKey, agentVersion: parcel.hash }
@@ -66,7 +79,7 @@ export function createAgentTransport(role: string, dataDir: string, logger: Logg
     },
     connect: async (agent) => {
       const authority = await openAuthority(dataDir)
-      return createAgentClient({ ...agent, tls: await authority.issueManagement(), logger })
+      return createAgentClient({ ...agent, ...node.sender, tls: await authority.issueManagement(), logger })
     },
     version: async () => (await bundle()).hash,
   }

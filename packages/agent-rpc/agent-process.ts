@@ -6,6 +6,7 @@ import { int, parse, struct, text } from '#contract'
 import { CloudError, createLogger, describeError, type Logger, sysErrors, waitFor } from '#kernel'
 import type { TlsIdentity } from './ca.ts'
 import type { AgentCall, AgentEvent, AgentHandlers } from './call.ts'
+import { epochFile } from './epoch-file.ts'
 import type { PeerRoute, UpgradeRoute } from './routes.ts'
 import { createAgentServer } from './server.ts'
 
@@ -43,6 +44,8 @@ export interface AgentProgram<Calls extends Readonly<Record<string, AgentCall>>>
 export const agentFiles = {
   config: 'agent.json',
   pid: 'agent.pid',
+  /** The highest epoch of the cluster the agent was called at. */
+  epoch: 'cluster-epoch',
   log: 'agent.log',
   certificate: 'pki/agent.cert.pem',
   key: 'pki/agent.key.pem',
@@ -86,7 +89,8 @@ async function serveUntilStopped<Calls extends Readonly<Record<string, AgentCall
   let emit: (event: AgentEvent) => void = () => undefined
   const deps = { uuid, bundleHash, home, startedAtMs, tls, config, logger, emit: (e: AgentEvent) => emit(e) }
   const parts = await program.assemble(deps)
-  const server = createAgentServer({ ...parts, uuid, bundleHash, tls, calls: program.calls, logger })
+  const epochs = epochFile(join(home, agentFiles.epoch))
+  const server = createAgentServer({ ...parts, uuid, bundleHash, tls, calls: program.calls, epochs, logger })
   emit = server.emit
   const port = await server.listen(listen.port, listen.address)
   await writeFile(join(home, agentFiles.pid), `${process.pid}\n`)

@@ -34,12 +34,17 @@ export class CallMemory {
     this.#keep = limits.keep ?? 2_000
   }
 
-  /** Gives the outcome of the call `id`, running `work` (which never rejects) only when it neither runs nor is remembered. */
+  /**
+   * Gives the outcome of the call `id`, running `work` (which never rejects) only when it neither runs nor is remembered. Throws when
+   * the peer has gone before it began.
+   */
   async run(id: string, waiter: CallWaiter, work: Work): Promise<CallOutcome> {
     for (;;) {
       const remembered = this.#recall(id)
       if (remembered !== undefined) return remembered
       const running = this.#running.get(id)
+      // Its caller takes it for failed and may be taking it back already: what has not begun must not begin.
+      if (waiter.gone.aborted && running === undefined) throw waiter.gone.reason
       const call = running ?? this.#start(id, work)
       const outcome = await this.#wait(call, waiter)
       const stopped = call.controller.signal.aborted && 'error' in outcome

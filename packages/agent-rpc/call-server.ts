@@ -12,6 +12,7 @@ import {
 import type { AgentCall, AgentHandlers, CallContext } from './call.ts'
 import type { CallMemory, CallOutcome } from './call-memory.ts'
 import { checkShape } from './check-shape.ts'
+import { type EpochGate, parseEpoch } from './epoch-gate.ts'
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024
 const MAX_ID_LENGTH = 128
@@ -21,16 +22,29 @@ interface Command {
   readonly handle: (input: never, context: CallContext) => Promise<unknown>
 }
 
+export interface CallServerParts<Calls extends Readonly<Record<string, AgentCall>>> {
+  readonly calls: Calls
+  readonly handlers: AgentHandlers<Calls>
+  readonly memory: CallMemory
+  readonly epochs: EpochGate
+  readonly logger: Logger
+}
+
 /**
- * Serves `POST /call/<name>`: reads the input, runs the handler once for each call id, and answers newline-delimited JSON:
- * progress lines, then the output or the error.
+ * Serves `POST /call/<name>`: reads the input, runs the handler once for each call id unless the sender's epoch is too old, and
+ * answers newline-delimited JSON: progress lines, then the output or the error.
  */
-export function createCallServer<Calls extends Readonly<Record<string, AgentCall>>>(
-  calls: Calls,
-  handlers: AgentHandlers<Calls>,
-  memory: CallMemory,
-  logger: Logger,
-): (name: string, request: IncomingMessage, response: ServerResponse) => Promise<void> {
+export function createCallServer<Calls extends Readonly<Record<string, AgentCall>>>({
+  calls,
+  handlers,
+  memory,
+  epochs,
+  logger,
+}: CallServerParts<Calls>): (
+  name: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+) => Promise<void> {
   const commands = new Map<string, Command>()
   for (const key of Object.keys(calls)) {
     const call = calls[key]
@@ -44,13 +58,16 @@ export function createCallServer<Calls extends Readonly<Record<string, AgentCall
     const callId = headerOf(request, 'x-call-id')
     if (callId === undefined) throw new CloudError(sysErrors.invalidArgument, 'x-call-id is missing')
     const taskId = headerOf(request, 'x-task-id')
-    const raw = await readBody(request, name)
     const gone = new AbortController()
-    response.once('close', () => gone.abort())
+    response.once('close', () => gone.abort(new Error('the caller has gone')))
+    const epoch = parseEpoch(headerOf(request, 'x-cluster-epoch'))
+    const raw = await readBody(request, name)
+    // After the body, however long that took: from here to the handler nothing else can come between.
+    await epochs.admit(epoch, name)
     response.setHeader('content-type', 'application/x-ndjson')
     const waiter = { gone: gone.signal, progress: progressWriter(response) }
     const outcome = await memory.run(`${name} ${callId}`, waiter, (signal, progress) =>
-      asTask(command.call.name, { callId, taskId, signal, progress }, (context) =>
+      asTask(command.call.name, { callId, taskId, epoch, signal, progress }, (context) =>
         runLogged(command, { raw, logger, context }),
       ),
     )

@@ -34,6 +34,8 @@ export interface CallContext {
   readonly callId: string
   /** Id of the API call this work belongs to, for the logs. */
   readonly taskId: string | undefined
+  /** Epoch of the cluster at which the caller sent it; 0 from a management that is alone. */
+  readonly epoch: number
   readonly signal: AbortSignal
   /** Reports how far the work is, 0 to 100. */
   progress(percent: number): void
@@ -60,7 +62,10 @@ export interface CallOptions {
 
 /** How the management reaches one agent, real or simulated. */
 export interface AgentClient {
-  /** Sends the command. A refusal comes back as the agent's own CloudError, silence as SYS.1001 or SYS.1016. */
+  /**
+   * Sends the command. A refusal comes back as the agent's own CloudError, silence as SYS.1001 or SYS.1016; CLUSTER.1001 means that
+   * this node lost its place in the cluster, and that nothing was done.
+   */
   call<I extends Shape, O extends Shape>(
     call: AgentCall<I, O>,
     input: Infer<I>,

@@ -8,11 +8,12 @@ import { isClosedEarly } from './client-errors.ts'
 import { followEvents } from './event-stream.ts'
 import { readLines } from './lines.ts'
 import { errorOfPeer, percentOfPeer } from './peer-words.ts'
+import { type SenderEpoch, sendAtEpoch } from './sender-epoch.ts'
 import type { AgentHello } from './server.ts'
 import { agentTraffic } from './traffic.ts'
-import { createWire, type Wire, type WireOptions } from './wire.ts'
+import { createWire, type Outgoing, type Wire, type WireOptions } from './wire.ts'
 
-export interface AgentClientOptions extends WireOptions {
+export interface AgentClientOptions extends WireOptions, SenderEpoch {
   readonly logger: Logger
   /** Silence after which the event stream counts as broken, 10 s when not said. */
   readonly eventSilenceMs?: number
@@ -53,7 +54,9 @@ export function createAgentClient(options: AgentClientOptions): RemoteAgent {
     call: (call, input, callOptions = {}) => {
       const taskId = callOptions.taskId ?? currentTask()?.id
       const what = { call: call.name, where: options.address, taskId }
-      return agentTraffic.follow(what, () => callAgent(wire, call, input, { ...callOptions, taskId }))
+      return agentTraffic.follow(what, () =>
+        callAgent({ wire, ...options }, call, input, { ...callOptions, taskId }),
+      )
     },
     hello: async ({ timeoutMs = 10_000 } = {}) => {
       const what = { name: 'GET /hello', timeoutMs }
@@ -86,7 +89,7 @@ export function createAgentClient(options: AgentClientOptions): RemoteAgent {
 }
 
 async function callAgent<I extends Shape, O extends Shape>(
-  wire: Wire,
+  { wire, ...sender }: SenderEpoch & { readonly wire: Wire },
   call: AgentCall<I, O>,
   input: Infer<I>,
   options: Omit<CallOptions, 'taskId'> & { readonly taskId: string | undefined },
@@ -97,20 +100,24 @@ async function callAgent<I extends Shape, O extends Shape>(
     'x-call-id': options.callId ?? newUuid(),
     ...(taskId === undefined ? {} : { 'x-task-id': taskId }),
   }
-  const outgoing = {
+  const body = JSON.stringify(input)
+  const outgoing = (epoch: number): Outgoing => ({
     method: 'POST',
     path: `/call/${call.name}`,
-    headers,
-    body: JSON.stringify(input),
-  } as const
+    headers: sender.epoch === undefined ? headers : { ...headers, 'x-cluster-epoch': String(epoch) },
+    body,
+  })
   const what = { name: call.name, timeoutMs: options.timeoutMs ?? call.timeoutMs }
   const output = await wire.within(what, options.signal, async (signal) => {
-    // A kept connection may have been closed by the other side just now. The call id makes the repeat harmless.
-    const response = await wire.send(outgoing, signal).catch((error: unknown) => {
-      if (signal.aborted || !isClosedEarly(error)) throw error
-      return wire.send(outgoing, signal)
+    const send = (epoch: number) => wire.send(outgoing(epoch), signal)
+    return sendAtEpoch(sender, async (epoch) => {
+      // A kept connection may have been closed by the other side just now. The call id makes the repeat harmless.
+      const response = await send(epoch).catch((error: unknown) => {
+        if (signal.aborted || !isClosedEarly(error)) throw error
+        return send(epoch)
+      })
+      return readOutcome(response, options.onProgress)
     })
-    return readOutcome(response, options.onProgress)
   })
   checkShape(call.output, output, `the agent's answer to ${call.name} is not what was declared`)
   return output as Infer<O>

@@ -29,10 +29,12 @@ export {
   createAgentClient,
   type RemoteAgent,
 } from './client.ts'
+export { type EpochStore, refuseStale } from './epoch-gate.ts'
 export { EVENTS_LOST } from './event-log.ts'
 export { limitCalls } from './limited.ts'
 export { createLocalAgent, type LocalAgent } from './local.ts'
 export type { Peer, PeerRoute, RouteRequest, UpgradeRoute } from './routes.ts'
+export type { SenderEpoch } from './sender-epoch.ts'
 export { type AgentHello, type AgentServer, type AgentServerOptions, createAgentServer } from './server.ts'
 export { agentTraffic, type CallUnderWay } from './traffic.ts'
 export { joinStreams } from './tunnel.ts'

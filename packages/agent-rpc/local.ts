@@ -2,6 +2,7 @@ import type { Infer, Shape } from '#contract'
 import { CloudError, currentTask, newUuid, sysErrors } from '#kernel'
 import type { AgentCall, AgentEvent, AgentHandlers, CallContext, CallOptions } from './call.ts'
 import type { AgentConnection } from './client.ts'
+import { type SenderEpoch, sendAtEpoch } from './sender-epoch.ts'
 import { agentTraffic } from './traffic.ts'
 
 /** An agent in this process: what a simulator is to its driver. */
@@ -14,11 +15,13 @@ type Handle = (input: unknown, context: CallContext) => Promise<unknown>
 
 /**
  * Joins a driver to handlers in the same process with nothing between: no copies, no checks, but deadlines and cancellation as on
- * the wire. `address` is shown to people. Only what is declared in `calls` can be called.
+ * the wire. Only what is declared in `calls` can be called. The sender's epoch is in the context: to refuse an old one is the handlers' part.
+ * `address` is shown to people.
  */
 export function createLocalAgent<Calls extends Readonly<Record<string, AgentCall>>>(
   calls: Calls,
   handlers: AgentHandlers<Calls>,
+  sender: SenderEpoch = {},
   address = 'this process',
 ): LocalAgent {
   const byName = new Map<string, Handle>()
@@ -32,9 +35,9 @@ export function createLocalAgent<Calls extends Readonly<Record<string, AgentCall
   return {
     call: (call, input, options) => {
       const taskId = options?.taskId ?? currentTask()?.id
-      return agentTraffic.follow({ call: call.name, where: address, taskId }, () =>
-        callLocal(byName.get(call.name), closing.signal, { call, input, options, taskId }),
-      )
+      const send = (epoch: number) =>
+        callLocal(byName.get(call.name), closing.signal, { call, input, options, taskId, epoch })
+      return agentTraffic.follow({ call: call.name, where: address, taskId }, () => sendAtEpoch(sender, send))
     },
     events: (onEvent, onUp) => {
       followers.add(onEvent)
@@ -59,9 +62,10 @@ async function callLocal<I extends Shape, O extends Shape>(
     input: Infer<I>
     options: CallOptions | undefined
     taskId: string | undefined
+    epoch: number
   },
 ): Promise<Infer<O>> {
-  const { call, input, options = {}, taskId } = what
+  const { call, input, options = {}, taskId, epoch } = what
   if (handle === undefined) {
     throw new CloudError(sysErrors.unknownMessage, `the agent does not know the command ${call.name}`)
   }
@@ -80,6 +84,7 @@ async function callLocal<I extends Shape, O extends Shape>(
     const context: CallContext = {
       callId: options.callId ?? newUuid(),
       taskId,
+      epoch,
       signal: controller.signal,
       progress: (percent) => options.onProgress?.(percent),
     }

@@ -3,11 +3,20 @@ import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { CloudError, describeError, type Logger, newUuid, sysErrors, toErrorBody } from '#kernel'
+import {
+  CloudError,
+  clusterErrors,
+  describeError,
+  type Logger,
+  newUuid,
+  sysErrors,
+  toErrorBody,
+} from '#kernel'
 import type { TlsIdentity } from './ca.ts'
 import type { AgentCall, AgentEvent, AgentHandlers } from './call.ts'
 import { CallMemory } from './call-memory.ts'
 import { createCallServer } from './call-server.ts'
+import { createEpochGate, type EpochStore } from './epoch-gate.ts'
 import { EventLog } from './event-log.ts'
 import { findRoute, type Peer, type PeerRoute, type UpgradeRoute } from './routes.ts'
 import { joinStreams } from './tunnel.ts'
@@ -23,6 +32,8 @@ export interface AgentServerOptions<Calls extends Readonly<Record<string, AgentC
   readonly peerRoutes?: readonly PeerRoute[]
   readonly upgradeRoutes?: readonly UpgradeRoute[]
   readonly logger: Logger
+  /** What keeps the highest epoch of the cluster between starts; forgotten with the server when absent. */
+  readonly epochs?: EpochStore
   /** How long and how many answers are remembered for repeats; 10 minutes and 2,000 when not said. */
   readonly memory?: { readonly keepMs?: number; readonly keep?: number }
 }
@@ -58,7 +69,7 @@ interface Service {
 
 /**
  * The agent's side of the wire: HTTPS with mutual TLS 1.3. Only OU=management calls commands and reads events;
- * other agents get the routes that allow them.
+ * other agents get the routes that allow them. Commands of a management node that lost its place in the cluster are refused.
  */
 export function createAgentServer<Calls extends Readonly<Record<string, AgentCall>>>(
   options: AgentServerOptions<Calls>,
@@ -66,13 +77,14 @@ export function createAgentServer<Calls extends Readonly<Record<string, AgentCal
   const { logger, uuid, bundleHash } = options
   const memory = new CallMemory(options.memory)
   const events = new EventLog()
+  const epochs = createEpochGate(options.epochs ?? forgetful)
   const service: Service = {
     hello: { uuid, bundleHash, pid: process.pid, startedAtMs: Date.now(), instance: newUuid() },
     events,
     peerRoutes: options.peerRoutes ?? [],
     upgradeRoutes: options.upgradeRoutes ?? [],
     logger,
-    serveCall: createCallServer(options.calls, options.handlers, memory, logger),
+    serveCall: createCallServer({ calls: options.calls, handlers: options.handlers, memory, epochs, logger }),
   }
   const { server, cutConnections } = createTlsServer(options.tls, service)
   return {
@@ -88,6 +100,8 @@ export function createAgentServer<Calls extends Readonly<Record<string, AgentCal
     },
   }
 }
+
+const forgetful: EpochStore = { load: () => 0, save: async () => undefined }
 
 function createTlsServer(tls: TlsIdentity, service: Service): { server: Server; cutConnections: () => void } {
   const server = createServer({
@@ -245,6 +259,7 @@ class RefusedError extends CloudError {
 function statusOf(error: unknown): number {
   if (error instanceof RefusedError) return 403
   if (!(error instanceof CloudError)) return 500
+  if (error.code === clusterErrors.staleEpoch.code) return 409
   return error.code === sysErrors.resourceNotFound.code || error.code === sysErrors.unknownMessage.code
     ? 404
     : error.code === sysErrors.invalidArgument.code

@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CloudError } from '#kernel'
 import { currentUnit, isInsideUnit, nestedWrite } from './current-unit.ts'
-import type { Session, Tx } from './database.ts'
+import type { Session, Tx, WriteGuard } from './database.ts'
 import { translate } from './sqlite-errors.ts'
-import { DatabaseStats } from './stats.ts'
+import { WriteStats } from './stats.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
 
 /** One write waiting for, or inside, a group commit. */
@@ -26,7 +26,7 @@ const MAX_UNITS_PER_COMMIT = 1_024
  * with it), and all share the one fsync. Nobody is told of success before the commit; when that fails, nobody is.
  */
 export class GroupCommit {
-  readonly stats = new DatabaseStats()
+  readonly stats = new WriteStats()
   readonly #connection: DatabaseSync
   readonly #session: Session
   readonly #beforeCommit: () => void
@@ -35,6 +35,7 @@ export class GroupCommit {
   readonly #savepoint: StatementSync
   readonly #release: StatementSync
   readonly #commit: StatementSync
+  #guard: WriteGuard | undefined
   #pending: Unit[] = []
   #draining: Promise<void> | undefined
   /** Set when nothing may be acknowledged any more: SQLite refused to end a transaction, or the database was closed. */
@@ -54,11 +55,15 @@ export class GroupCommit {
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     if (isInsideUnit()) return Promise.reject(nestedWrite())
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
-    this.stats.unitsAsked += 1
+    this.stats.asked += 1
     return new Promise<T>((resolve, reject) => {
       this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject })
       this.#draining ??= this.#drain()
     })
+  }
+
+  guardWrites(guard: WriteGuard | undefined): void {
+    this.#guard = guard
   }
 
   /** Refuses new writes and waits until those under way have ended. */
@@ -84,11 +89,8 @@ export class GroupCommit {
 
   async #commitGroup(units: readonly Unit[]): Promise<void> {
     const done: Done[] = []
-    try {
-      this.#begin.run()
-    } catch (error) {
-      return refuseAll(units, storageError('the database refuses to begin a transaction', error))
-    }
+    const refusal = await this.#beginGroup()
+    if (refusal !== undefined) return refuseAll(units, refusal)
     for (const [i, unit] of units.entries()) {
       const result = await this.#runUnit(unit)
       if (result !== undefined) done.push(result)
@@ -112,6 +114,20 @@ export class GroupCommit {
       )
     }
     for (const { unit, value } of done) unit.resolve(value)
+  }
+
+  /** The reason why nothing of the group may be written, or undefined. */
+  async #beginGroup(): Promise<CloudError | undefined> {
+    const guard = this.#guard
+    try {
+      this.#begin.run()
+      if (guard === undefined || (await this.#session.run(guard.sql, guard.params)) > 0) return undefined
+    } catch (error) {
+      this.#rollback()
+      return storageError('the database refuses to begin a transaction', error)
+    }
+    this.#rollback()
+    return guard.refusal()
   }
 
   async #runUnit(unit: Unit): Promise<Done | undefined> {
@@ -142,6 +158,9 @@ export class GroupCommit {
       all: (sql, params) => (usable() ? session.all(sql, params) : over()),
       rows: (sql, params) => (usable() ? session.rows(sql, params) : over()),
       run: (sql, params) => (usable() ? session.run(sql, params) : over()),
+      send: async (sql, params) => {
+        await (usable() ? session.run(sql, params) : over())
+      },
     }
   }
 

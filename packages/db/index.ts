@@ -1,8 +1,9 @@
-export type { Database, Session, SqlValue, Tx } from './database.ts'
+export type { Database, Session, SqlValue, Tx, WriteGuard } from './database.ts'
 export { type Endpoint, type MariadbOptions, openMariadb } from './mariadb.ts'
 export {
   columnList,
   count,
+  discard,
   type FindOptions,
   find,
   findOne,

@@ -40,6 +40,16 @@ export function isNotReady(error: unknown): boolean {
   return errnoOf(error) === NOT_READY
 }
 
+/** True when a server has no room for another connection. */
+export function isFull(error: unknown): boolean {
+  return errnoOf(error) === 1040
+}
+
+/** True when what another one holds was waited for too long. */
+export function isWaitedTooLong(error: unknown): boolean {
+  return errnoOf(error) === 1205
+}
+
 export function isRefusal(error: unknown): boolean {
   return REFUSALS.has(errnoOf(error))
 }

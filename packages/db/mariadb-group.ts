@@ -1,62 +1,57 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { PoolConnection } from 'mysql2/promise'
 import { CloudError, sysErrors } from '#kernel'
-import { currentUnit, isInsideUnit, nestedWrite } from './current-unit.ts'
-import type { Session, Tx } from './database.ts'
-import { endsTransaction, isRolledBack, translate } from './mariadb-errors.ts'
-import { inTime, type MariadbServers } from './mariadb-servers.ts'
-import type { DatabaseStats } from './stats.ts'
+import { isInsideUnit, nestedWrite } from './current-unit.ts'
+import type { Tx, WriteGuard } from './database.ts'
+import { type Ended, GroupRun, type Unit } from './group-run.ts'
+import { endsTransaction, isRolledBack } from './mariadb-errors.ts'
+import type { MariadbServers } from './mariadb-servers.ts'
+import { say, sayAll } from './mariadb-session.ts'
+import { writeOut } from './sql-text.ts'
+import { WriteStats } from './stats.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
 
-interface Unit {
-  readonly work: (tx: Tx) => Promise<unknown>
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: unknown) => void
-}
-
-/** How a unit ended inside a transaction that is not committed yet. */
-type Ended = { readonly unit: Unit } & ({ readonly value: unknown } | { readonly error: unknown })
-
-/** One try of a group. `lost` is set as soon as nothing of it can be committed any more. */
-interface Attempt {
-  readonly session: Session
-  lost?: unknown
-}
-
-const MAX_UNITS_PER_COMMIT = 256
+const MAX_UNITS_PER_COMMIT = 512
 const MAX_ATTEMPTS = 8
+// A cluster that lost a member commits nothing until it has noticed, and members that write at the same time win by turns.
+const PATIENCE_MS = 15_000
+const LONGEST_PAUSE_MS = 50
+const LONGEST_GATHERING_MS = 3
 
 /**
- * Runs the writes of this process one after another, as SQLite does: what one unit finds is true until it ends, so that
- * find-then-insert needs no locks. Those that wait share one transaction, each with a savepoint of its own, and one commit.
+ * Runs the writes of this process as if one after another, as SQLite does: what one unit finds is true until it ends, so that
+ * find-then-insert needs no locks. Those that wait share one transaction (see GroupRun) and one commit.
+ * With a guard, the same holds for all processes that share its row.
  * A transaction the server gave up is run again from its first unit; one whose commit has an unknown end never is.
  */
 export class MariadbGroup {
+  readonly stats = new WriteStats()
   readonly #servers: MariadbServers
-  readonly #sessionOn: (connection: PoolConnection) => Session
-  readonly #stats: DatabaseStats
+  readonly #isAsked: () => boolean
+  #guard: WriteGuard | undefined
   #pending: Unit[] = []
   #draining: Promise<void> | undefined
+  #lastSize = 0
   #refusal: CloudError | undefined
 
-  constructor(
-    servers: MariadbServers,
-    sessionOn: (connection: PoolConnection) => Session,
-    stats: DatabaseStats,
-  ) {
+  /** `isAsked` tells whether answers are on their way to somebody who may write next. */
+  constructor(servers: MariadbServers, isAsked: () => boolean) {
     this.#servers = servers
-    this.#stats = stats
-    this.#sessionOn = sessionOn
+    this.#isAsked = isAsked
   }
 
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     if (isInsideUnit()) return Promise.reject(nestedWrite())
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
-    this.#stats.unitsAsked += 1
+    this.stats.asked += 1
     return new Promise<T>((resolve, reject) => {
       this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject })
       this.#draining ??= this.#drain()
     })
+  }
+
+  guardWrites(guard: WriteGuard | undefined): void {
+    this.#guard = guard
   }
 
   /** Refuses new writes and waits until those under way have ended. */
@@ -68,113 +63,112 @@ export class MariadbGroup {
   async #drain(): Promise<void> {
     await nextTurn()
     while (this.#pending.length > 0) {
+      await this.#gather()
       const units = this.#pending.splice(0, MAX_UNITS_PER_COMMIT)
+      this.#lastSize = units.length
       const beganAtMs = performance.now()
       try {
         for (const ended of await this.#commit(units)) settle(ended)
       } catch (error) {
         for (const unit of units) unit.reject(error)
       }
-      this.#stats.groupEnded(units.length, performance.now() - beganAtMs)
+      this.stats.groupEnded(units.length, performance.now() - beganAtMs)
       await nextTurn()
     }
     this.#draining = undefined
   }
 
+  /**
+   * Waits a little, less than a commit takes, for those who were answered by the last group and read before they write again:
+   * otherwise a few who were quick hold up all others by a commit of their own.
+   */
+  async #gather(): Promise<void> {
+    for (let waited = 0; waited < LONGEST_GATHERING_MS; waited += 1) {
+      if (this.#pending.length >= this.#lastSize / 2 || !this.#isAsked()) return
+      await pause(1)
+    }
+  }
+
   /** Runs the units until they are committed. Throws when nothing of any of them was. */
   async #commit(units: readonly Unit[]): Promise<Ended[]> {
     let reason: unknown
-    for (let tries = 1; tries <= MAX_ATTEMPTS; tries += 1) {
+    const startedAt = performance.now()
+    for (let tries = 1; tries <= MAX_ATTEMPTS || performance.now() - startedAt < PATIENCE_MS; tries += 1) {
       const connection = await this.#servers.acquire('write')
-      const attempt: Attempt = { session: this.#sessionOn(connection) }
-      const ended = await this.#try(connection, attempt, units)
-      this.#servers.release(connection, attempt.lost)
+      const { ended, lost } = await this.#try(connection, units)
+      this.#servers.release(connection, lost)
       if (ended !== undefined) return ended
-      reason = attempt.lost
-      await pause(tries * tries)
+      // Nothing that another try could change.
+      if (!endsTransaction(lost)) throw storageError('the database refuses to begin a transaction', lost)
+      reason = lost
+      if (isRolledBack(lost)) await this.#servers.reconsider()
+      // Those who lose to each other must not meet again at once.
+      await pause(Math.random() * Math.min(LONGEST_PAUSE_MS, tries * tries))
     }
-    throw storageError(`the database gave up a transaction ${MAX_ATTEMPTS} times`, reason)
+    throw storageError('the database gives up every transaction', reason)
   }
 
-  /** Undefined when the transaction was lost before its commit was asked for, or surely rolled back by it. */
-  async #try(
-    connection: PoolConnection,
-    attempt: Attempt,
-    units: readonly Unit[],
-  ): Promise<Ended[] | undefined> {
-    const ended: Ended[] = []
+  /** Without `ended` the transaction was lost before its commit was asked for, or surely rolled back by it. */
+  async #try(connection: PoolConnection, units: readonly Unit[]): Promise<Attempt> {
+    const guard = this.#guard
     try {
-      await say(connection, 'BEGIN')
-      for (const unit of units) {
-        // One alone is taken back with its transaction.
-        if (units.length > 1) await say(connection, 'SAVEPOINT unit')
-        ended.push(await runUnit(unit, attempt))
-        if (attempt.lost !== undefined) throw attempt.lost
-        if (units.length > 1 && 'error' in (ended.at(-1) ?? {})) await say(connection, 'ROLLBACK TO unit')
-      }
-      if (ended.every((one) => 'error' in one)) {
-        await say(connection, 'ROLLBACK')
-        return ended
-      }
+      const refusal = await begin(connection, guard)
+      const ended =
+        refusal === undefined
+          ? await new GroupRun(connection).run(units)
+          : units.map((unit) => ({ unit, error: refusal }))
+      // With a guard, refusals count only once the commit has proved that what they were decided on was not out of date.
+      const isNothing = refusal !== undefined || (guard === undefined && ended.every((one) => 'error' in one))
+      if (!isNothing) return await end(connection, ended)
+      await say(connection, 'ROLLBACK')
+      return { ended }
     } catch (error) {
-      attempt.lost = error
-      // When it cannot be rolled back the connection is broken, and the server does it.
-      await say(connection, 'ROLLBACK').catch((failure: unknown) => {
-        attempt.lost = broken(failure)
-      })
-      return undefined
-    }
-    return this.#end(connection, attempt, ended)
-  }
-
-  async #end(connection: PoolConnection, attempt: Attempt, ended: Ended[]): Promise<Ended[] | undefined> {
-    try {
-      await say(connection, 'COMMIT')
-      return ended
-    } catch (error) {
-      attempt.lost = error
-      if (isRolledBack(error)) return undefined
-      // No second statement may go over a connection of which nobody knows what it does.
-      attempt.lost = broken(error)
-      const unknown = unknownEnd(error)
-      return ended.map((one) => ('error' in one ? one : { unit: one.unit, error: unknown }))
+      const failure = await say(connection, 'ROLLBACK').then(
+        () => error,
+        // It cannot be rolled back: the connection is broken, and the server does it.
+        (cause: unknown) => broken(cause),
+      )
+      return { lost: failure }
     }
   }
 }
 
-async function runUnit(unit: Unit, attempt: Attempt): Promise<Ended> {
-  const scope = { open: true }
+interface Attempt {
+  readonly ended?: Ended[]
+  /** Why the connection, or what was done on it, cannot be used. */
+  readonly lost?: unknown
+}
+
+/**
+ * Begins with the guard. It is asked twice: the first waits for the row, and a subquery in its condition may have been answered
+ * before it waited; the second is asked when the row is ours, and tells what is true now and stays true.
+ */
+async function begin(
+  connection: PoolConnection,
+  guard: WriteGuard | undefined,
+): Promise<CloudError | undefined> {
+  if (guard === undefined) {
+    await say(connection, 'BEGIN')
+    return undefined
+  }
+  const text = writeOut(guard.sql, guard.params)
+  const [, first = 0, second = 0] = await sayAll(connection, ['BEGIN', text, text])
+  return first > 0 && second > 0 ? undefined : guard.refusal()
+}
+
+async function end(connection: PoolConnection, ended: Ended[]): Promise<Attempt> {
   try {
-    return { unit, value: await currentUnit.run(scope, unit.work, txOf(scope, attempt)) }
+    await say(connection, 'COMMIT')
+    return { ended }
   } catch (error) {
-    return { unit, error: translate(error) }
-  } finally {
-    scope.open = false
-  }
-}
-
-/** What a unit left running when it ended must not write into its neighbours' transaction; nor may one go on in a lost one. */
-function txOf(scope: { readonly open: boolean }, attempt: Attempt): Tx {
-  const guarded = async <T>(ask: (session: Session) => Promise<T>): Promise<T> => {
-    if (!scope.open) throw new Error('this tx is over: its write has ended')
-    if (attempt.lost !== undefined) throw attempt.lost
-    try {
-      return await ask(attempt.session)
-    } catch (error) {
-      if (endsTransaction(error)) attempt.lost ??= error
-      throw translate(error)
+    if (isRolledBack(error)) return { lost: error }
+    const unknown = unknownEnd(error)
+    return {
+      ended: ended.map((one) => ('error' in one ? one : { unit: one.unit, error: unknown })),
+      // No second statement may go over a connection of which nobody knows what it does.
+      lost: broken(error),
     }
   }
-  return {
-    writable: true,
-    all: (sql, params) => guarded((session) => session.all(sql, params)),
-    rows: (sql, params) => guarded((session) => session.rows(sql, params)),
-    run: (sql, params) => guarded((session) => session.run(sql, params)),
-  }
-}
-
-async function say(connection: PoolConnection, sql: string): Promise<void> {
-  await inTime(connection, connection.query(sql))
 }
 
 /** The error of a connection that must not be used again: what it did last may still be open on it. */

@@ -1,8 +1,14 @@
-import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { createPool, type Pool, type PoolConnection } from 'mysql2/promise'
+import {
+  createConnection,
+  createPool,
+  type Pool,
+  type PoolConnection,
+  type RowDataPacket,
+} from 'mysql2/promise'
 import { CloudError, sysErrors } from '#kernel'
-import { isConnectionLost, isNotReady, isRefusal } from './mariadb-errors.ts'
+import { isConnectionLost, isFull, isNotReady, isRefusal } from './mariadb-errors.ts'
+import { watchOver } from './mariadb-session.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
 
 export interface Endpoint {
@@ -27,9 +33,11 @@ export type Lane = 'read' | 'write'
 
 type Pools = Readonly<Record<Lane, Pool>>
 
-// A server that was cut off answers nothing, and TCP alone notices that after many minutes.
-const STATEMENT_TIMEOUT_MS = 60_000
+const IDLE_TRANSACTION_S = 4
 const CONNECT_TIMEOUT_MS = 3_000
+const PROBE_TIMEOUT_MS = 2_000
+// How often it is looked whether an earlier server can be gone back to.
+const RETURN_INTERVAL_MS = 5_000
 const LONGEST_PAUSE_MS = 1_000
 // Each connection prepares a statement anew, and a server keeps 16,382 of all its clients together.
 const STATEMENTS_PER_CONNECTION = 300
@@ -39,6 +47,9 @@ export class MariadbServers {
   readonly #options: MariadbOptions
   readonly #ready = new WeakSet<object>()
   readonly #reasons = new Map<string, string>()
+  /** Looks at servers that are under way, so that many who wait for one ask it once. */
+  readonly #probes = new Map<Endpoint, Promise<string | undefined>>()
+  #returnedAt = Number.NEGATIVE_INFINITY
   #index = 0
   #pools: Pools
   #closed = false
@@ -56,7 +67,7 @@ export class MariadbServers {
       if (this.#closed) throw databaseClosed()
       const pools = this.#pools
       try {
-        return await this.#readyConnection(pools[lane], lane)
+        return await this.#readyConnection(pools, lane)
       } catch (error) {
         if (isRefusal(error)) throw this.#refused(error)
         this.#leave(pools, error)
@@ -74,6 +85,21 @@ export class MariadbServers {
     else connection.release()
   }
 
+  /**
+   * Goes back to the first server that can be used. For processes that lose to each other because they write to different
+   * members: so they meet at the same one. Otherwise one stays where it is.
+   */
+  async reconsider(): Promise<void> {
+    if (performance.now() - this.#returnedAt < RETURN_INTERVAL_MS) return
+    this.#returnedAt = performance.now()
+    const pools = this.#pools
+    for (const [index, endpoint] of this.#options.endpoints.slice(0, this.#index).entries()) {
+      if ((await this.#probe(endpoint)) !== undefined) continue
+      if (pools === this.#pools && !this.#closed) this.#use(index)
+      return
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     await endPools(this.#pools)
@@ -89,10 +115,31 @@ export class MariadbServers {
     this.#reasons.set(nameOf(this.#endpoint), reasonOf(error))
     // There is nowhere to go: connections that still work are kept.
     if (this.#options.endpoints.length === 1) return
-    this.#index = (this.#index + 1) % this.#options.endpoints.length
+    this.#use((this.#index + 1) % this.#options.endpoints.length)
+  }
+
+  #use(index: number): void {
+    const pools = this.#pools
+    this.#index = index
     this.#pools = this.#poolsOf(this.#endpoint)
     // Whoever still uses a connection of it is told by the failure of what it asks.
     void endPools(pools)
+  }
+
+  /** Why a server cannot be used, or undefined. */
+  #probe(endpoint: Endpoint): Promise<string | undefined> {
+    let probe = this.#probes.get(endpoint)
+    if (probe === undefined) {
+      probe = probeOf(endpoint, this.#options).finally(() => this.#probes.delete(endpoint))
+      this.#probes.set(endpoint, probe)
+    }
+    return probe
+  }
+
+  async #watch(pools: Pools, endpoint: Endpoint): Promise<string | undefined> {
+    const reason = await this.#probe(endpoint)
+    if (reason !== undefined) this.#leave(pools, new Error(reason))
+    return reason
   }
 
   #poolsOf({ host, port }: Endpoint): Pools {
@@ -107,18 +154,23 @@ export class MariadbServers {
       // Sums are decimals; nobody counts beyond 2^53.
       decimalNumbers: true,
       connectTimeout: CONNECT_TIMEOUT_MS,
+      // A stack for every statement costs more than the statement.
+      trace: false,
       maxPreparedStatements: STATEMENTS_PER_CONNECTION,
     }
     return {
       read: createPool({ ...common, connectionLimit: poolSize }),
-      write: createPool({ ...common, connectionLimit: 1 }),
+      // Many changes go in one packet.
+      write: createPool({ ...common, connectionLimit: 1, multipleStatements: true }),
     }
   }
 
-  async #readyConnection(pool: Pool, lane: Lane): Promise<PoolConnection> {
-    const connection = await pool.getConnection()
+  async #readyConnection(pools: Pools, lane: Lane): Promise<PoolConnection> {
+    const endpoint = this.#endpoint
+    const connection = await pools[lane].getConnection()
     const identity = connection.connection
     if (this.#ready.has(identity)) return connection
+    watchOver(connection, () => this.#watch(pools, endpoint))
     try {
       await prepareSession(connection, lane)
     } catch (error) {
@@ -139,25 +191,14 @@ export class MariadbServers {
   }
 }
 
-/** Ends `asked` with the connection when its answer takes too long; a timer that waits keeps no process alive. */
-export async function inTime<T>(connection: PoolConnection, asked: Promise<T>): Promise<T> {
-  const { stream } = connection.connection as unknown as { stream: Socket }
-  const late = () =>
-    stream.destroy(new Error(`the database did not answer within ${STATEMENT_TIMEOUT_MS / 1000} s`))
-  const timer = setTimeout(late, STATEMENT_TIMEOUT_MS).unref()
-  try {
-    return await asked
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 /** Same meaning of statements on every server; a member of a cluster must be in it, and know what was committed elsewhere. */
 async function prepareSession(connection: PoolConnection, lane: Lane): Promise<void> {
   // A backslash is a character like any other, as in SQLite.
   await connection.query(
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION', autocommit = 1, innodb_lock_wait_timeout = 10",
   )
+  // A process that stops inside a transaction, or whose machine is gone, must not keep the others from their turn for long.
+  await connection.query(`SET SESSION idle_transaction_timeout = ${IDLE_TRANSACTION_S}`)
   // What a unit reads is what its guarded updates will meet: the newest that is committed, not a snapshot of earlier.
   const access = lane === 'read' ? 'READ ONLY' : 'READ WRITE'
   await connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, ${access}`)
@@ -169,10 +210,35 @@ async function prepareSession(connection: PoolConnection, lane: Lane): Promise<v
     { Value?: string }[],
   ]
   if (status?.Value !== 'ON') throw new Error('it is not a ready member of its cluster')
-  // What this process committed through another member before must be seen from now on.
+  // Reads see what was committed through any member before they were asked. So does the first thing a writer does; the rest is
+  // proved by certification.
   await connection.query('SET SESSION wsrep_sync_wait = 1')
+  if (lane === 'read') return
   await connection.query('SELECT 1')
   await connection.query('SET SESSION wsrep_sync_wait = 0')
+}
+
+/** Asks by a connection of its own, whose answer nothing else holds up. */
+async function probeOf(
+  { host, port }: Endpoint,
+  { user, password, database }: MariadbOptions,
+): Promise<string | undefined> {
+  const login = { host, port, user, password, database, connectTimeout: PROBE_TIMEOUT_MS }
+  try {
+    const connection = await createConnection(login)
+    // Told by what is asked.
+    connection.on('error', () => undefined)
+    const question = { sql: "SHOW STATUS LIKE 'wsrep_ready'", timeout: PROBE_TIMEOUT_MS }
+    const [[status]] = await connection
+      .query<(RowDataPacket & { Value: string })[]>(question)
+      .finally(() => connection.destroy())
+    // Without a cluster there is nothing it could be ready for.
+    const isReady = status === undefined || status.Value === 'ON'
+    return isReady ? undefined : 'it is not a ready member of its cluster'
+  } catch (error) {
+    // A server that says no is there.
+    return isRefusal(error) || isFull(error) ? undefined : reasonOf(error)
+  }
 }
 
 async function endPools(pools: Pools): Promise<void> {

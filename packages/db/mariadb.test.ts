@@ -1,77 +1,17 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
-import { createServer, type Server, type Socket } from 'node:net'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { createConnection } from 'mysql2/promise'
-import { openTestDatabase, tempDir, testDialect } from '#testkit'
-import type { Database, Tx } from './database.ts'
-import { type Endpoint, openMariadb } from './mariadb.ts'
+import {
+  addItem as add,
+  openPlace as open,
+  mariadbPlace as place,
+  cuttingProxy as proxy,
+  withoutMariadb as skip,
+  itemUuids as uuids,
+} from '#testkit'
+import { openMariadb } from './mariadb.ts'
 import { type Migration, migrate } from './schema.ts'
 import { UniqueConflict } from './storage-errors.ts'
-
-const installed = existsSync('/usr/bin/mariadb-install-db')
-const skip =
-  testDialect !== 'mariadb'
-    ? 'about MariaDB: ZSTACK_TEST_DB=mariadb'
-    : installed
-      ? false
-      : 'needs the package mariadb-server'
-
-interface Place extends Endpoint {
-  readonly database: string
-}
-
-/** An empty database with the table `ItemVO`, and where it is. */
-async function place(t: TestContext): Promise<Place> {
-  const dir = tempDir(t)
-  const db = await openTestDatabase(dir)
-  await db.execute('CREATE TABLE `ItemVO` (`uuid` VARCHAR(64) PRIMARY KEY, `n` BIGINT) ENGINE=InnoDB')
-  await db.close()
-  const [host = '', port] = (process.env.ZSTACK_TEST_MARIADB ?? '').split(':')
-  return { host, port: Number(port), database: readFileSync(join(dir, 'mariadb-database'), 'utf8') }
-}
-
-function open(t: TestContext, { database, ...endpoint }: Place, first: readonly Endpoint[] = []): Database {
-  const endpoints = [...first, endpoint]
-  const db = openMariadb({ endpoints, user: 'root', password: '', database, poolSize: 2, patienceMs: 500 })
-  t.after(() => db.close())
-  return db
-}
-
-const add = (tx: Tx, uuid: string, n = 0) =>
-  tx.run('INSERT INTO `ItemVO` (`uuid`, `n`) VALUES (?, ?)', [uuid, n])
-const uuids = async (db: Database) =>
-  (await db.all('SELECT `uuid` FROM `ItemVO` ORDER BY `uuid`', [])).map((row) => String(row.uuid))
-
-/** Stands before the server; cuts every connection when the client sends what `cut` recognises, before or after it arrives. */
-async function proxy(t: TestContext, to: Endpoint, cut: (sent: string) => 'before' | 'after' | undefined) {
-  const sockets = new Set<Socket>()
-  const server: Server = createServer((client) => {
-    const upstream = new (client.constructor as typeof Socket)()
-    upstream.connect(to.port, to.host)
-    for (const socket of [client, upstream]) {
-      sockets.add(socket)
-      // A cut connection is what is being tested.
-      socket.on('error', () => undefined)
-      socket.on('close', () => [client, upstream].map((one) => one.destroy()))
-    }
-    client.on('data', (data) => {
-      const when = cut(data.toString('latin1'))
-      if (when === 'before') return void client.destroy()
-      upstream.write(data)
-      // Its listeners are in the order of their making: this one comes before the one that passes the answer on.
-      if (when === 'after') upstream.prependOnceListener('data', () => client.destroy())
-    })
-    upstream.on('data', (data) => void (client.destroyed || client.write(data)))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  return { host: '127.0.0.1', port: (server.address() as { port: number }).port }
-}
 
 test('a unit that fails leaves nothing and takes nothing with it; conflicts are told apart', {
   skip,
@@ -138,8 +78,9 @@ test('a unit the server gave up for a deadlock is run again, whole', { skip }, a
   let runs = 0
   let theirs: Promise<unknown> = Promise.resolve()
   await db.write(async (tx) => {
-    runs += 1
+    // A text the database alone understands: it is run as it comes.
     await tx.run('UPDATE ItemVO SET n = n + 10 WHERE uuid = ?', ['a'])
+    runs += 1
     if (runs === 1)
       theirs = other.query("UPDATE ItemVO SET n = n + 1 WHERE uuid = 'a'").then(() => other.query('COMMIT'))
     await tx.run('UPDATE ItemVO SET n = n + 10 WHERE uuid = ?', ['b'])

@@ -19,7 +19,7 @@ export interface FindOptions<T> {
 export async function insert<S extends Shape>(tx: Tx, resource: Resource<S>, row: Infer<S>): Promise<void> {
   const { sql, columns } = insertStatement(resource)
   const values = row as Readonly<Record<string, unknown>>
-  await tx.run(
+  await tx.send(
     sql,
     columns.map((column) => toSql(values[column])),
   )
@@ -52,6 +52,18 @@ export async function remove<S extends Shape>(
   const condition = compileWhere(where as Readonly<Record<string, unknown>>, params)
   if (condition === '') throw new Error(`refusing to remove every row of ${resource.table}`)
   return tx.run(`DELETE FROM \`${resource.table}\`${condition}`, params)
+}
+
+/** Removes the rows that match, for those who need not know how many they were. */
+export async function discard<S extends Shape>(
+  tx: Tx,
+  resource: Resource<S>,
+  where: Where<Infer<S>>,
+): Promise<void> {
+  const params: SqlValue[] = []
+  const condition = compileWhere(where as Readonly<Record<string, unknown>>, params)
+  if (condition === '') throw new Error(`refusing to remove every row of ${resource.table}`)
+  await tx.send(`DELETE FROM \`${resource.table}\`${condition}`, params)
 }
 
 /** Every row that matches. */

@@ -12,17 +12,15 @@ import { storageError } from './storage-errors.ts'
 export function openSqlite(file: string): Database {
   const { reader, writer } = openBoth(file)
   const snapshot = new ReadSnapshot(reader)
-  const group = new GroupCommit(
-    writer,
-    prepared(writer, () => {
-      group.stats.statements += 1
-    }),
-    () => snapshot.end(),
-  )
+  let statements = 0
   const read = prepared(reader, () => {
-    group.stats.statements += 1
+    statements += 1
     snapshot.open()
   })
+  const written = prepared(writer, () => {
+    statements += 1
+  })
+  const group = new GroupCommit(writer, written, () => snapshot.end())
   let closing: Promise<void> | undefined
   const close = async () => {
     await group.close()
@@ -32,11 +30,17 @@ export function openSqlite(file: string): Database {
   }
   return {
     dialect: 'sqlite',
-    stats: group.stats,
+    stats: {
+      get statements() {
+        return statements
+      },
+      writes: group.stats,
+    },
     all: read.all,
     rows: read.rows,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
     write: (unit) => group.write(unit),
+    guardWrites: (guard) => group.guardWrites(guard),
     execute: async (sql) => {
       snapshot.end()
       writer.exec(sql)

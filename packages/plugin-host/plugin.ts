@@ -1,3 +1,4 @@
+import type { SenderEpoch } from '#agent-rpc'
 import type { Bus, Events } from '#bus'
 import type { Api, ConfigDefinition, Infer, Input, Message, Output, Resource, Shape } from '#contract'
 import type { Database, Migration } from '#db'
@@ -86,4 +87,6 @@ export interface NodeInfo {
   readonly address: string
   readonly dataDir: string
   readonly version: string
+  /** What agents are shown by a node that is one of several; absent on one that is alone. */
+  readonly sender?: SenderEpoch
 }

@@ -1,9 +1,7 @@
-import type { Session, SqlValue } from '#db'
-
-export type Row = Readonly<Record<string, SqlValue>>
-
-export const rowsOf = async (db: Session, table: string): Promise<Row[]> =>
-  db.all(`SELECT * FROM ${table}`, [])
+import type { Session } from '#db'
+import { auditAddresses } from './audit-addresses.ts'
+import { type Row, rowsOf } from './audit-rows.ts'
+import { auditVolumes } from './audit-volumes.ts'
 
 const resting: Readonly<Record<string, readonly string[]>> = {
   'VmInstanceVO.state': ['Created', 'Running', 'Stopped', 'Paused', 'Destroyed', 'Unknown'],
@@ -56,6 +54,8 @@ export async function auditBooks(db: Session): Promise<string[]> {
     ...(await auditHosts(db)),
     ...(await auditStorages(db)),
     ...(await auditVms(db)),
+    ...(await auditAddresses(db)),
+    ...(await auditVolumes(db)),
     ...(await auditJournal(db)),
   ]
 }
@@ -159,24 +159,11 @@ async function auditVms(db: Session): Promise<string[]> {
     if (networks.length > 0 && !networks.includes(vm.defaultL3NetworkUuid ?? null))
       found.push(`VM ${vm.uuid} has no NIC in its default network ${vm.defaultL3NetworkUuid}`)
   }
-  return [...found, ...(await auditAddresses(db, nics))]
+  return found
 }
 
 const demandOf = ({ hostUuid, cpuNum, memorySize }: Row) =>
   `${cpuNum} CPUs and ${memorySize} bytes on ${hostUuid}`
-
-async function auditAddresses(db: Session, nics: readonly Row[]): Promise<string[]> {
-  const found: string[] = []
-  const addresses = new Map((await rowsOf(db, 'UsedIpVO')).map((row) => [row.uuid, row]))
-  for (const nic of nics) {
-    const address = addresses.get(nic.usedIpUuid ?? null)
-    if (address?.ip !== nic.ip || address?.vmNicUuid !== nic.uuid)
-      found.push(`NIC ${nic.uuid} says it has ${nic.ip}, the address is ${JSON.stringify(address)}`)
-  }
-  for (const { uuid, ip, vmNicUuid, usedFor } of addresses.values())
-    if (vmNicUuid === null && usedFor === null) found.push(`address ${ip}[uuid:${uuid}] is used by nobody`)
-  return found
-}
 
 async function auditJournal(db: Session): Promise<string[]> {
   const workflows = (await rowsOf(db, 'WorkflowVO')).map(

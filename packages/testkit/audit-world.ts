@@ -2,12 +2,14 @@ import type { SimulatedFiles } from '#agents/simulator/files.ts'
 import type { SimulatedHost } from '#agents/simulator/kvm-host.ts'
 import type { SimulatedWorld } from '#agents/simulator/world.ts'
 import type { Session } from '#db'
-import { type Row, rowsOf } from './audit-books.ts'
+import { type Row, rowsOf } from './audit-rows.ts'
 
 /** What the database says of the hosts and backup storages, against what they have. */
 export async function auditWorld(db: Session, world: SimulatedWorld): Promise<string[]> {
   const found: string[] = []
-  const hosts = (await rowsOf(db, 'HostVO')).filter((row) => row.hypervisorType === 'Simulator')
+  const isSimulated = (row: Row) =>
+    row.hypervisorType === 'Simulator' || world.hosts.has(String(row.managementIp))
+  const hosts = (await rowsOf(db, 'HostVO')).filter(isSimulated)
   compareAgents(found, 'hosts', new Map(hosts.map((row) => [String(row.managementIp), row.status])), [
     ...world.hosts.keys(),
   ])
@@ -33,14 +35,17 @@ interface HostView {
   readonly bridges: readonly string[]
   readonly 'open disks and taps': readonly string[]
   readonly 'expected migrations': readonly string[]
+  readonly 'memory in use': readonly string[]
+  readonly 'images below disks': readonly string[]
 }
 
 async function tellHost(db: Session, { uuid, clusterUuid }: Row): Promise<HostView> {
   const all = (sql: string, ...params: Row[string][]) => db.all(sql, params)
   const host = uuid ?? ''
   const files = await all(
-    `SELECT v.installPath AS path FROM LocalStorageResourceRefVO r JOIN VolumeVO v ON v.uuid = r.resourceUuid
-     WHERE r.hostUuid = ? UNION SELECT installPath FROM LocalStorageImageCacheVO WHERE hostUuid = ?`,
+    `SELECT v.installPath AS path, v.size AS size FROM LocalStorageResourceRefVO r
+     JOIN VolumeVO v ON v.uuid = r.resourceUuid WHERE r.hostUuid = ?
+     UNION SELECT installPath, size FROM LocalStorageImageCacheVO WHERE hostUuid = ?`,
     host,
     host,
   )
@@ -63,8 +68,8 @@ async function tellHost(db: Session, { uuid, clusterUuid }: Row): Promise<HostVi
     clusterUuid ?? '',
   )
   return {
-    files: files.map(({ path }) => String(path)),
-    domains: vms.map((vm) => `${vm.uuid} ${vm.state}`),
+    files: files.map(({ path, size }) => `${path} of ${size} bytes`),
+    domains: vms.map((vm) => `${vm.uuid} ${vm.state} ${vm.cpuNum} CPUs ${vm.memorySize} bytes`),
     disks: disks.map((disk) => `${disk.vmInstanceUuid} ${disk.installPath} at ${disk.deviceId}`),
     nics: nics.map((nic) => `${nic.vmInstanceUuid} ${nic.mac} ${nic.internalName}`),
     leases: served.map((nic) => `${nic.l3NetworkUuid} ${nic.mac} ${nic.ip}`),
@@ -74,14 +79,18 @@ async function tellHost(db: Session, { uuid, clusterUuid }: Row): Promise<HostVi
       ...nics.map((nic) => `${nic.vmInstanceUuid} ${nic.internalName}`),
     ],
     'expected migrations': [],
+    'memory in use': [`${vms.reduce((sum, vm) => sum + Number(vm.memorySize), 0)} bytes`],
+    'images below disks': [],
   }
 }
 
 function seeHost({ state }: SimulatedHost): HostView {
   const vms = [...state.vms]
   return {
-    files: filesOf(state.files),
-    domains: vms.map(([uuid, vm]) => `${uuid} ${vm.state}`),
+    files: filesOf(state.files).map((path) => `${path} of ${sizeOf(state.files, path)} bytes`),
+    domains: vms.map(
+      ([uuid, vm]) => `${uuid} ${vm.state} ${vm.spec.cpuNum} CPUs ${vm.spec.memoryBytes} bytes`,
+    ),
     disks: vms.flatMap(([uuid, vm]) => vm.disks.map((d) => `${uuid} ${d.installPath} at ${d.deviceId}`)),
     nics: vms.flatMap(([uuid, vm]) => vm.nics.map((n) => `${uuid} ${n.mac} ${n.deviceName}`)),
     leases: [...state.networks].flatMap(([uuid, { leases }]) =>
@@ -90,7 +99,23 @@ function seeHost({ state }: SimulatedHost): HostView {
     bridges: [...state.bridges.values()],
     'open disks and taps': [...state.diskUsers, ...state.tapUsers].map(([what, vm]) => `${vm} ${what}`),
     'expected migrations': [...state.incoming.values()],
+    'memory in use': [`${state.usedMemoryBytes} bytes`],
+    'images below disks': lostImages(state.files),
   }
+}
+
+/** As the books count: a disk by what its guest sees, an image by what it takes. */
+function sizeOf(files: SimulatedFiles, path: string): number | undefined {
+  const file = files.get(path)
+  return path.includes('/imagecache/') ? file?.actualSizeBytes : file?.virtualSizeBytes
+}
+
+/** Images that disks are built on and that are not there: such a disk cannot be read. */
+function lostImages(files: SimulatedFiles): string[] {
+  return filesOf(files).flatMap((path) => {
+    const below = files.get(path)?.backingPath
+    return below === undefined || files.get(below) !== undefined ? [] : [`${below} below ${path}`]
+  })
 }
 
 async function auditBackupStorages(db: Session, world: SimulatedWorld): Promise<string[]> {

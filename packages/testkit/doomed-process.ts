@@ -1,10 +1,10 @@
 import { flushCompileCache } from 'node:module'
 import { pathToFileURL } from 'node:url'
+import { type Channel, remoteAgents } from '#plugins/simulator/agent-channel.ts'
 import { createSimulatorPluginOf } from '#plugins/simulator/plugin.ts'
 import { allPlugins } from '#server/plugins.ts'
 import type { WorkflowObserver } from '#workflow'
 import { createTestCloud } from './cloud.ts'
-import { type Channel, remoteAgents } from './remote-agents.ts'
 import type { Place, WorkflowScenario } from './scenario.ts'
 
 /** What a management process that will be killed is to do. */

@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { serveAgents } from '#plugins/simulator/agent-channel.ts'
 import { createTestCloud, type TestCloud } from './cloud.ts'
 import type { Doom } from './doomed-process.ts'
-import { serveAgents } from './remote-agents.ts'
 import { type Arrangement, copyArrangement, type WorkflowScenario } from './scenario.ts'
 import {
   assertFinished,

@@ -1,5 +1,5 @@
 import { bool, defineResource, int, optional, text, timestamp } from '#contract'
-import { type Database, find, insert, type Migration, remove, type Tx, update } from '#db'
+import { type Database, discard, find, insert, type Migration, type Tx, update } from '#db'
 
 export const workflowState = { running: 'Running', rollingBack: 'RollingBack', stuck: 'Stuck' } as const
 
@@ -163,8 +163,8 @@ export function createJournal(db: Database, nodeUuid: string): Journal {
     },
     end: (uuid, also) =>
       db.write(async (tx) => {
-        await remove(tx, stepRecord, { workflowUuid: uuid })
-        await remove(tx, workflowRecord, { uuid })
+        await discard(tx, stepRecord, { workflowUuid: uuid })
+        await discard(tx, workflowRecord, { uuid })
         await also?.(tx)
       }),
     unfinished: async (state) => {

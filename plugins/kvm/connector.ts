@@ -4,10 +4,12 @@ import { hostFacts, probeAcceleration } from '#agents/kvm-host/contract/host.ts'
 import { findOne, get, update } from '#db'
 import { currentTask, type Disposable, describeError, Limiter, parseSize, type SecretBox } from '#kernel'
 import type { PluginContext } from '#plugin-host'
+import { submitGarbage } from '#plugins/garbage-collector/contract/messages.ts'
 import type { HostConnector, HostFacts } from '#plugins/host/contract/extensions.ts'
-import { host } from '#plugins/host/contract/resources.ts'
-import { hostParallelism, reservedMemory } from './contract/configs.ts'
+import { type Host, host } from '#plugins/host/contract/resources.ts'
+import { forgetEpoch, hostParallelism, reservedMemory } from './contract/configs.ts'
 import { type KVMHost, kvmHost } from './contract/resources.ts'
+import { leftAgent } from './left-agent.ts'
 
 export const AGENT_PORT = 7070
 
@@ -54,7 +56,11 @@ export function createKvmConnector(
       const row = await get(ctx.db, kvmHost, uuid)
       const port = row.agentPort ?? AGENT_PORT
       const server = { ...accessTo(row, managementIp, secrets), port }
-      const deployed = await transport.deploy(server, { onProgress, signal: currentTask()?.signal })
+      const deployed = await transport.deploy(server, {
+        onProgress,
+        signal: currentTask()?.signal,
+        forgetEpoch: ctx.config.get(forgetEpoch),
+      })
       await ctx.db.write((tx) => update(tx, kvmHost, { uuid }, { ...deployed, agentPort: port }))
       drop(uuid)
       onProgress('asking what the host has')
@@ -69,23 +75,32 @@ export function createKvmConnector(
     forget: async (uuid) => {
       drop(uuid)
       const row = await findOne(ctx.db, kvmHost, { uuid })
-      const address = (await findOne(ctx.db, host, { uuid }))?.managementIp
-      if (row === undefined || address === undefined) return
-      try {
-        await transport.remove(accessTo(row, address, secrets))
-      } catch (error) {
-        // It may be switched off for good. What is left there answers nobody once its row is gone.
-        ctx.log.warn(
-          { hostUuid: uuid, address, err: describeError(error) },
-          'the agent could not be removed from a host',
-        )
-      }
+      const known = await findOne(ctx.db, host, { uuid })
+      if (row === undefined || known === undefined) return
+      await removeAgentOf(ctx, row, known, () => transport.remove(accessTo(row, known.managementIp, secrets)))
       // A ping may have asked for one meanwhile.
       drop(uuid)
     },
     dispose: () => {
       for (const uuid of [...clients.keys()]) drop(uuid)
     },
+  }
+}
+
+/** One that cannot be reached holds back nobody, so its agent is removed when it is back; it may also be off for good. */
+async function removeAgentOf(
+  ctx: PluginContext,
+  row: KVMHost,
+  { name, managementIp: address }: Host,
+  remove: () => Promise<void>,
+): Promise<void> {
+  try {
+    await remove()
+  } catch (error) {
+    const fields = { hostUuid: row.uuid, address, err: describeError(error) }
+    ctx.log.warn(fields, 'the agent could not be removed from a host')
+    // What never ran there is not waited for: the address may have been a mistake.
+    if (row.hostKey !== undefined) await ctx.bus.call(submitGarbage, leftAgent(row, { name, address }))
   }
 }
 

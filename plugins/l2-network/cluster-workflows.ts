@@ -11,7 +11,8 @@ import {
   l2Network,
   l2NetworkClusterRef,
 } from './contract/resources.ts'
-import { connectedHosts, createBridges, removeBridges, takeBridgesBack } from './host-bridges.ts'
+import { awayHosts, connectedHosts, createBridges, removeBridges, takeBridgesBack } from './host-bridges.ts'
+import { leaveBridges } from './left-bridge.ts'
 
 export interface Attachment {
   readonly ref: L2NetworkClusterRef
@@ -26,8 +27,7 @@ export interface L2Workflows {
 /** The changes of L2 networks that reach hosts. */
 export function l2Workflows(ctx: PluginContext): L2Workflows {
   const { db } = ctx
-  const networkOf = (ref: L2NetworkClusterRef) => get(db, l2Network, ref.l2NetworkUuid)
-  const hostsOf = (ref: L2NetworkClusterRef) => connectedHosts(ctx, [ref.clusterUuid])
+  const { bridgesOn, bridgesOff } = bridgeSteps(ctx)
   const view = (ref: L2NetworkClusterRef) => ctx.query.view(l2Network, ref.l2NetworkUuid)
 
   const isGone = async (uuid: string) => (await findOne(db, l2Network, { uuid })) === undefined
@@ -37,25 +37,12 @@ export function l2Workflows(ctx: PluginContext): L2Workflows {
     run: ({ ref }) => db.write((tx) => insertRef(tx, ref)),
     undo: ({ ref }) => db.write((tx) => removeRef(tx, ref)),
   })
-  const bridgesOn = defineStep<Attachment, void>({
-    name: 'create-bridges',
-    run: async ({ ref }) => createBridges(ctx, await networkOf(ref), await hostsOf(ref)),
-    undo: async ({ ref }) => takeBridgesBack(ctx, await networkOf(ref), await hostsOf(ref)),
-  })
   // The row goes first: from then on no VM is placed in the cluster and no host that connects gets the bridge.
   const dropRef = defineStep<Attachment, void>({
     name: 'remove-attachment',
     run: ({ ref }) => db.write((tx) => removeRef(tx, ref)),
     undo: async ({ ref }) => {
       if (!(await isGone(ref.l2NetworkUuid))) await db.write((tx) => insertRef(tx, ref))
-    },
-  })
-  const bridgesOff = defineStep<Attachment, void>({
-    name: 'remove-bridges',
-    run: async ({ ref }) => removeBridges(ctx, await networkOf(ref), await hostsOf(ref)),
-    undo: async ({ ref }) => {
-      if (!(await isGone(ref.l2NetworkUuid)))
-        await createBridges(ctx, await networkOf(ref), await hostsOf(ref))
     },
   })
   const forget = defineStep<{ uuid: string }, void>({
@@ -102,6 +89,35 @@ export function l2Workflows(ctx: PluginContext): L2Workflows {
       { afterCrash: 'resume' },
     ),
   }
+}
+
+/** The steps that reach hosts. One that is away loses its bridge when it is back. */
+function bridgeSteps(ctx: PluginContext) {
+  const { db } = ctx
+  const networkOf = (ref: L2NetworkClusterRef) => get(db, l2Network, ref.l2NetworkUuid)
+  const hostsOf = (ref: L2NetworkClusterRef) => connectedHosts(ctx, [ref.clusterUuid])
+  const bridgesOn = defineStep<Attachment, void>({
+    name: 'create-bridges',
+    run: async ({ ref }) => createBridges(ctx, await networkOf(ref), await hostsOf(ref)),
+    undo: async ({ ref }) => {
+      const network = await networkOf(ref)
+      const refused = await takeBridgesBack(ctx, network, await hostsOf(ref))
+      await leaveBridges(ctx, network, [...refused, ...(await awayHosts(ctx, ref.clusterUuid))])
+    },
+  })
+  const bridgesOff = defineStep<Attachment, void>({
+    name: 'remove-bridges',
+    run: async ({ ref }) => {
+      const network = await networkOf(ref)
+      await removeBridges(ctx, network, await hostsOf(ref))
+      await leaveBridges(ctx, network, await awayHosts(ctx, ref.clusterUuid))
+    },
+    undo: async ({ ref }) => {
+      if ((await findOne(db, l2Network, { uuid: ref.l2NetworkUuid })) !== undefined)
+        await createBridges(ctx, await networkOf(ref), await hostsOf(ref))
+    },
+  })
+  return { bridgesOn, bridgesOff }
 }
 
 /** Refuses to delete an L2 network that carries L3 networks. */

@@ -1,6 +1,6 @@
 import type { AgentClient } from '#agent-rpc'
 import { createBridge, deleteBridge } from '#agents/kvm-host/contract/network.ts'
-import { find, oneOf } from '#db'
+import { find, not, oneOf } from '#db'
 import { CloudError, describeError, type ErrorCode, Limiter, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
@@ -21,6 +21,11 @@ type Context = Pick<PluginContext, 'db' | 'driver' | 'hooks' | 'log'>
 /** Hosts of clusters that can be worked on now. Others get their bridges when they connect. */
 export function connectedHosts(ctx: Context, clusterUuids: readonly string[]): Promise<Host[]> {
   return find(ctx.db, host, { clusterUuid: oneOf(clusterUuids), status: hostStatus.connected })
+}
+
+/** Hosts of a cluster that cannot be worked on now, and may have had a bridge before. */
+export function awayHosts(ctx: Context, clusterUuid: string): Promise<Host[]> {
+  return find(ctx.db, host, { clusterUuid, status: not<string>(hostStatus.connected) })
 }
 
 /** Makes the bridge of a network on hosts. Tries all of them, then throws L2.1000 naming those that refused and why. */
@@ -61,19 +66,34 @@ export async function tryRemoveBridges(
   }
 }
 
-/** The same when an attachment is taken back, but a host that is away right now is to be asked again: throws then. */
+/**
+ * The same when an attachment is taken back: a host that does not answer now is to be asked again with the whole undo, so this throws
+ * then. Gives the hosts that answered and refused: their bridges are idle.
+ */
 export async function takeBridgesBack(
   ctx: Context,
   network: L2Network,
   hosts: readonly Host[],
-): Promise<void> {
-  try {
-    await removeBridges(ctx, network, hosts)
-  } catch (error) {
-    const { cause } = error as Error
-    if (cause instanceof CloudError && cause.code === sysErrors.ioError.code) throw error
-    ctx.log.warn({ l2NetworkUuid: network.uuid, err: describeError(error) }, 'an idle bridge stays on a host')
+): Promise<Host[]> {
+  const refused: Host[] = []
+  for (const host of hosts) {
+    try {
+      await removeBridges(ctx, network, [host])
+    } catch (error) {
+      if (isSilence(error) || isSilence((error as Error).cause)) throw error
+      ctx.log.warn(
+        { l2NetworkUuid: network.uuid, err: describeError(error) },
+        'an idle bridge stays on a host',
+      )
+      refused.push(host)
+    }
   }
+  return refused
+}
+
+function isSilence(error: unknown): boolean {
+  if (!(error instanceof CloudError)) return false
+  return error.code === sysErrors.ioError.code || error.code === sysErrors.timeout.code
 }
 
 interface Failure {

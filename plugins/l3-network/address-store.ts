@@ -45,8 +45,11 @@ export class AddressFinder {
   async #sweep(tx: Tx, range: IpRange): Promise<number | undefined> {
     const hint = this.#hintOf(range)
     if (hint.frontier > range.endLong) return undefined
-    const ip = await firstFree(tx, range, hint.frontier)
-    hint.frontier = (ip ?? range.endLong) + 1
+    const from = hint.frontier
+    // Whoever looks at the same time looks further on.
+    hint.frontier += 1
+    const ip = await firstFree(tx, range, from)
+    hint.frontier = Math.max(hint.frontier, (ip ?? range.endLong) + 1)
     return ip
   }
 

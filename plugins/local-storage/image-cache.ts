@@ -7,6 +7,7 @@ import { image } from '#plugins/image/contract/resources.ts'
 import { volume } from '#plugins/volume/contract/resources.ts'
 import { booksOf, releaseCache } from './capacity.ts'
 import { type LocalImageCache, localImageCache, localStorageResourceRef } from './contract/resources.ts'
+import { leaveCache } from './left-cache.ts'
 
 /** Removes cached images whose image is gone and on which no volume of the host is built. One that fails is tried next time. */
 export async function collectImageCaches(ctx: PluginContext, imageUuid?: string): Promise<void> {
@@ -18,23 +19,27 @@ export async function collectImageCaches(ctx: PluginContext, imageUuid?: string)
 
 /**
  * Removes what a storage has cached on a host it leaves: left behind, these files would keep the directory from becoming another
- * storage. Images that volumes of the host are built on stay; what a host away keeps is gone with it or told in the log.
+ * storage. Images that volumes of the host are built on stay; what a host keeps that is away is removed when it is back.
  */
 export async function dropImageCaches(
   ctx: PluginContext,
   where: { readonly primaryStorageUuid: string; readonly hostUuid: string },
 ): Promise<void> {
   for (const cache of await find(ctx.db, localImageCache, where)) {
-    if (!(await hasVolumes(ctx, cache))) await removeCache(ctx, cache)
+    if ((await hasVolumes(ctx, cache)) || (await removeCache(ctx, cache))) continue
+    await leaveCache(ctx, cache)
   }
 }
 
-async function removeCache(ctx: PluginContext, cache: LocalImageCache): Promise<void> {
+/** False when the host could not be asked. */
+async function removeCache(ctx: PluginContext, cache: LocalImageCache): Promise<boolean> {
   try {
     await (await agentOfHost(ctx, cache.hostUuid)).call(deletePath, { path: cache.installPath })
     await ctx.db.write((tx) => releaseCache(tx, booksOf(ctx), cache))
+    return true
   } catch (error) {
     ctx.log.warn({ ...cache, err: describeError(error) }, 'a cached image could not be removed')
+    return false
   }
 }
 

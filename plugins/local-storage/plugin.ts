@@ -1,6 +1,7 @@
 import { find, findOne } from '#db'
 import { CloudError, newUuid, sysErrors } from '#kernel'
 import { definePlugin, type PluginContext } from '#plugin-host'
+import { garbageType } from '#plugins/garbage-collector/contract/extensions.ts'
 import { hostHook } from '#plugins/host/contract/extensions.ts'
 import type { Host } from '#plugins/host/contract/resources.ts'
 import { imageHook } from '#plugins/image/contract/extensions.ts'
@@ -14,17 +15,19 @@ import { addLocalPrimaryStorage, queryLocalStorageResourceRef } from './contract
 import { localImageCache, localStorageHostRef, localStorageResourceRef } from './contract/resources.ts'
 import { localStorageDriver } from './driver.ts'
 import { collectImageCaches } from './image-cache.ts'
+import { CACHE_LEFT, cacheLeft } from './left-cache.ts'
 import { localStorageMigrations } from './migrations.ts'
 
 const type = 'LocalStorage'
 
 export const localStoragePlugin = definePlugin({
   name: 'local-storage',
-  needs: ['primary-storage', 'image'],
+  needs: ['primary-storage', 'image', 'garbage-collector'],
   resources: [localStorageResourceRef, localStorageHostRef, localImageCache],
   migrations: localStorageMigrations,
   setup(ctx) {
     ctx.provide(primaryStorageDriver, type, localStorageDriver(ctx))
+    ctx.provide(garbageType, CACHE_LEFT, cacheLeft(ctx))
     handleAdd(ctx)
     ctx.queries(queryLocalStorageResourceRef)
     ctx.hook(imageHook, { expunged: (imageUuid) => collectImageCaches(ctx, imageUuid) })

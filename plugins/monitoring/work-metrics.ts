@@ -74,13 +74,13 @@ function databaseMetrics({ db: { stats } }: PluginContext): MetricSource {
   return {
     name: 'database',
     tell: (sink) => {
-      sink.counter('database_statements_total', 'Statements run.', stats.statements)
-      sink.counter('database_writes_total', 'Writes that have ended.', stats.unitsEnded)
-      const waiting = stats.unitsAsked - stats.unitsEnded
-      sink.gauge('database_writes_waiting', 'Writes that have not ended.', waiting)
+      sink.counter('database_statements_total', 'Statements run; with MariaDB round trips.', stats.statements)
+      const { asked, ended, groups } = stats.writes
+      sink.counter('database_writes_total', 'Writes that have ended.', ended)
+      sink.gauge('database_writes_waiting', 'Writes that have not ended.', asked - ended)
       const help =
         'Commit groups, from their begin to the end of their commit; writes per group: writes / count.'
-      sink.timing('database_commit_seconds', help, stats.groups)
+      sink.timing('database_commit_seconds', help, groups)
     },
   }
 }

@@ -4,6 +4,7 @@ import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
 import { attachServices, detachServices } from './attachments.ts'
 import { networkServiceDriver } from './contract/extensions.ts'
 import type { NetworkServiceL3NetworkRef } from './contract/resources.ts'
+import { awayHostsOf, leaveNetwork } from './left-network.ts'
 import { providersByUuid } from './providers.ts'
 import { driversOf, hostsOfNetwork, refreshNetwork } from './serve-nics.ts'
 
@@ -34,7 +35,10 @@ export function detachServicesWorkflow(ctx: PluginContext): DetachWorkflow {
       const types = new Set(refs.map((ref) => providers.get(ref.networkServiceProviderUuid)?.type ?? ''))
       for (const type of types) {
         const driver = ctx.driver(networkServiceDriver, type)
-        if (!still.includes(driver)) await driver.networkDeleted(l3NetworkUuid, hosts)
+        if (still.includes(driver)) continue
+        await driver.networkDeleted(l3NetworkUuid, hosts)
+        const away = await awayHostsOf(ctx, l3NetworkUuid)
+        await leaveNetwork(ctx, l3NetworkUuid, { providerTypes: [type], hosts: away })
       }
       await refreshNetwork(ctx, l3NetworkUuid)
     },

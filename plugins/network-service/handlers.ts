@@ -19,8 +19,16 @@ import {
   networkServiceType,
 } from './contract/resources.ts'
 import type { DetachWorkflow } from './detach-services.ts'
+import { awayHostsOf, leaveNetwork } from './left-network.ts'
 import { bad, providersByUuid, resolveServices } from './providers.ts'
-import { applyTo, driversOf, hostsOfNetwork, nicsByProvider, refreshNetwork } from './serve-nics.ts'
+import {
+  applyTo,
+  driversOf,
+  hostsOfNetwork,
+  nicsByProvider,
+  providerTypesOf,
+  refreshNetwork,
+} from './serve-nics.ts'
 
 /** Serves the APIs of network services. */
 export function handleNetworkServices(ctx: PluginContext, detachment: DetachWorkflow): void {
@@ -89,6 +97,8 @@ export function serveNetworkServices(ctx: PluginContext): void {
     deleting: async ({ uuid }) => {
       const hosts = await hostsOfNetwork(ctx, uuid)
       for (const driver of await driversOf(ctx, uuid)) await driver.networkDeleted(uuid, hosts)
+      const away = await awayHostsOf(ctx, uuid)
+      await leaveNetwork(ctx, uuid, { providerTypes: await providerTypesOf(ctx, uuid), hosts: away })
     },
     deleted: async (l3NetworkUuid) => {
       await db.write((tx) => remove(tx, networkServiceL3NetworkRef, { l3NetworkUuid }))
@@ -100,6 +110,10 @@ export function serveNetworkServices(ctx: PluginContext): void {
       for (const { uuid } of await find(db, l3Network, { l2NetworkUuid: l2.uuid })) {
         for (const driver of await driversOf(ctx, uuid)) await driver.networkDeleted(uuid, hostUuids)
       }
+    },
+    left: async (l2, hosts) => {
+      for (const { uuid } of await find(db, l3Network, { l2NetworkUuid: l2.uuid }))
+        await leaveNetwork(ctx, uuid, { providerTypes: await providerTypesOf(ctx, uuid), hosts })
     },
   })
 }

@@ -37,15 +37,23 @@ export async function nicsByProvider(
   return byProvider
 }
 
+/** Types of the providers of one network's services. */
+export async function providerTypesOf(
+  ctx: Pick<PluginContext, 'db'>,
+  l3NetworkUuid: string,
+): Promise<string[]> {
+  const refs = await find(ctx.db, networkServiceL3NetworkRef, { l3NetworkUuid })
+  const providers = await providersByUuid(ctx.db)
+  return [...new Set(refs.map((ref) => providers.get(ref.networkServiceProviderUuid)?.type ?? ''))]
+}
+
 /** Providers of one network's services. */
 export async function driversOf(
   ctx: Pick<PluginContext, 'db' | 'driver'>,
   l3NetworkUuid: string,
 ): Promise<NetworkServiceDriver[]> {
-  const refs = await find(ctx.db, networkServiceL3NetworkRef, { l3NetworkUuid })
-  const providers = await providersByUuid(ctx.db)
-  const types = new Set(refs.map((ref) => providers.get(ref.networkServiceProviderUuid)?.type ?? ''))
-  return [...types].map((type) => ctx.driver(networkServiceDriver, type))
+  const types = await providerTypesOf(ctx, l3NetworkUuid)
+  return types.map((type) => ctx.driver(networkServiceDriver, type))
 }
 
 /** Hosts that can be reached and may have something of the network. */

@@ -5,7 +5,10 @@ import { findOne, get, update } from '#db'
 import { currentTask, type Disposable, describeError, type SecretBox } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import type { BackupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
+import { submitGarbage } from '#plugins/garbage-collector/contract/messages.ts'
+import { forgetEpoch } from './contract/configs.ts'
 import { type SftpBackupStorage, sftpBackupStorage } from './contract/resources.ts'
+import { leftAgent } from './left-agent.ts'
 
 const DEFAULT_AGENT_PORT = 7171
 
@@ -13,7 +16,7 @@ const DEFAULT_AGENT_PORT = 7171
 export type SftpConnector = BackupStorageConnector & Disposable
 
 export function createConnector(
-  ctx: Pick<PluginContext, 'db' | 'log'>,
+  ctx: Pick<PluginContext, 'bus' | 'config' | 'db' | 'log'>,
   secrets: SecretBox,
   transport: AgentTransport,
 ): SftpConnector {
@@ -50,7 +53,11 @@ export function createConnector(
       const row = await get(db, sftpBackupStorage, uuid)
       const port = row.agentPort ?? DEFAULT_AGENT_PORT
       const server = { ...accessTo(row, secrets), port }
-      const deployed = await transport.deploy(server, { onProgress, signal: currentTask()?.signal })
+      const deployed = await transport.deploy(server, {
+        onProgress,
+        signal: currentTask()?.signal,
+        forgetEpoch: ctx.config.get(forgetEpoch),
+      })
       await db.write((tx) => update(tx, sftpBackupStorage, { uuid }, { ...deployed, agentPort: port }))
       await drop(uuid)
       onProgress('preparing the directory')
@@ -67,9 +74,11 @@ export function createConnector(
       try {
         await transport.remove(accessTo(row, secrets))
       } catch (error) {
-        // It may be switched off for good. What is left there answers nobody once its row is gone.
+        // It holds back nobody: removed when it is back; it may also be off for good.
         const fields = { backupStorageUuid: uuid, hostname: row.hostname, err: describeError(error) }
         log.warn(fields, 'the agent could not be removed from an image server')
+        // What never ran there is not waited for: the address may have been a mistake.
+        if (row.hostKey !== undefined) await ctx.bus.call(submitGarbage, leftAgent(row))
       }
     },
     dispose: async () => {

@@ -1,9 +1,11 @@
+import type { AgentEvent } from '#agent-rpc'
 import {
   createSimulatedBackupStorage,
   type SimulatedBackupStorage,
 } from '#agents/simulator/backup-storage.ts'
 import { createSimulatedHost, type SimulatedHost } from '#agents/simulator/kvm-host.ts'
 import type { SimulatedWorld } from '#agents/simulator/world.ts'
+import type { Disposable } from '#kernel'
 
 export const HOST_PORT = 7070
 export const IMAGE_PORT = 7171
@@ -14,9 +16,14 @@ export interface SimulatedFacts {
   readonly totalMemoryBytes: number
 }
 
+/** A host whose news may stop: `onDown` is told once, and nothing comes after it. */
+export interface FollowedHost extends Pick<SimulatedHost, 'handlers'> {
+  subscribe(onEvent: (event: AgentEvent) => void, onDown?: (reason: string) => void): Disposable
+}
+
 /** Simulated agents by address, wherever they live; one that is not there yet comes into being. */
 export interface SimulatedAgents {
-  host(address: string, facts: SimulatedFacts): Pick<SimulatedHost, 'handlers' | 'subscribe'>
+  host(address: string, facts: SimulatedFacts): FollowedHost
   forgetHost(address: string): void
   backupStorage(address: string): Pick<SimulatedBackupStorage, 'handlers'>
   forgetBackupStorage(address: string): void

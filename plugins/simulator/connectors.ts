@@ -19,7 +19,7 @@ export function createHostConnector(ctx: PluginContext, agents: SimulatedAgents)
     const kept = clients.get(uuid)
     if (kept !== undefined) return kept
     const row = await get(ctx.db, host, uuid)
-    const made = createLocalAgent(kvmHostCalls, simulated(row).handlers, row.managementIp)
+    const made = createLocalAgent(kvmHostCalls, simulated(row).handlers, ctx.node.sender, row.managementIp)
     clients.set(uuid, made)
     return made
   }
@@ -36,8 +36,8 @@ export function createHostConnector(ctx: PluginContext, agents: SimulatedAgents)
       const { cpuNum, cpuSockets, totalMemoryBytes, architecture } = facts
       return { cpuNum, cpuSockets, totalMemoryBytes, architecture }
     },
-    follow: async (uuid, onEvent) => {
-      const subscription = (await hostOf(uuid)).subscribe(onEvent)
+    follow: async (uuid, onEvent, onDown) => {
+      const subscription = (await hostOf(uuid)).subscribe(onEvent, onDown)
       return () => void subscription.dispose()
     },
     forget: async (uuid) => {
@@ -55,7 +55,12 @@ export function createBackupStorageConnector(
 ): BackupStorageConnector {
   const addressOf = (uuid: string) => `bs-${uuid}`
   const client = async (uuid: string) =>
-    createLocalAgent(backupStorageCalls, agents.backupStorage(addressOf(uuid)).handlers, addressOf(uuid))
+    createLocalAgent(
+      backupStorageCalls,
+      agents.backupStorage(addressOf(uuid)).handlers,
+      ctx.node.sender,
+      addressOf(uuid),
+    )
   return {
     client,
     connect: async ({ uuid, url }) =>

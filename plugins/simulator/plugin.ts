@@ -7,14 +7,24 @@ import { agentsOf, type SimulatedAgents } from './agents.ts'
 import { createBackupStorageConnector, createHostConnector } from './connectors.ts'
 import { backupStorageType, handleSimulators, hostType, primaryStorageType } from './handlers.ts'
 import { rebuildDisks } from './rebuild.ts'
+import { connectWorld } from './world-socket.ts'
 
-/** Simulated hosts and storages. Tests and benches pass the world they look into. */
-export function createSimulatorPlugin(world: SimulatedWorld = createSimulatedWorld()): Plugin {
-  return createSimulatorPluginOf(agentsOf(world))
+/**
+ * Simulated hosts and storages. Tests and benches pass the world they look into; otherwise it is the one at the unix socket
+ * ZSTACK_SIMULATED_WORLD, which several management nodes may share, or one of this process's own.
+ */
+export function createSimulatorPlugin(world?: SimulatedWorld): Plugin {
+  const path = process.env.ZSTACK_SIMULATED_WORLD
+  if (world === undefined && path !== undefined) return createSimulatorPluginOf(connectWorld(path))
+  return pluginOf(agentsOf(world ?? createSimulatedWorld()), { rebuilds: true })
 }
 
 /** The same for agents that live elsewhere, so that they outlive this process. */
 export function createSimulatorPluginOf(agents: SimulatedAgents): Plugin {
+  return pluginOf(agents, { rebuilds: false })
+}
+
+function pluginOf(agents: SimulatedAgents, { rebuilds }: { readonly rebuilds: boolean }): Plugin {
   return definePlugin({
     name: 'simulator',
     needs: ['host', 'local-storage', 'backup-storage', 'tag'],
@@ -28,7 +38,7 @@ export function createSimulatorPluginOf(agents: SimulatedAgents): Plugin {
       handleSimulators(ctx)
       const { client: host } = hosts
       const { client: backupStorage, imageAddress } = imageServers
-      ctx.onLoad(() => rebuildDisks(ctx, { host, backupStorage, imageAddress }))
+      if (rebuilds) ctx.onLoad(() => rebuildDisks(ctx, { host, backupStorage, imageAddress }))
     },
   })
 }

@@ -19,10 +19,30 @@ export async function patchVm(tx: Tx, uuid: string, patch: Partial<VmInstance>):
 }
 
 /** Adds the row with the next internal number, of which the names of taps are made. A repeat is fine. */
-export async function insertVm(tx: Tx, row: Omit<VmInstance, 'internalId'>): Promise<void> {
+export async function insertVm(tx: Tx, ids: InternalIds, row: Omit<VmInstance, 'internalId'>): Promise<void> {
   if ((await findVm(tx, row.uuid)) !== undefined) return
-  const [last] = await find(tx, vmInstance, {}, { orderBy: ['internalId'], descending: true, limit: 1 })
-  await insert(tx, vmInstance, { ...row, internalId: (last?.internalId ?? 0) + 1 })
+  await insert(tx, vmInstance, { ...row, internalId: await ids.next(tx) })
+}
+
+/**
+ * Gives the next internal number. Searching for the highest would make every creation depend on all others of the same moment;
+ * what is remembered is only a hint, and whether it is free is looked up.
+ */
+export class InternalIds {
+  #hint = 0
+
+  async next(tx: Tx): Promise<number> {
+    const hint = this.#hint
+    if (hint > 0) {
+      // Whoever asks at the same time is given another.
+      this.#hint += 1
+      if ((await find(tx, vmInstance, { internalId: hint })).length === 0) return hint
+    }
+    const [last] = await find(tx, vmInstance, {}, { orderBy: ['internalId'], descending: true, limit: 1 })
+    const next = (last?.internalId ?? 0) + 1
+    this.#hint = Math.max(this.#hint, next + 1)
+    return next
+  }
 }
 
 export async function removeVm(tx: Tx, uuid: string): Promise<void> {

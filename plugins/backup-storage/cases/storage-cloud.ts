@@ -11,6 +11,9 @@ import { createSimulatedWorld } from '#agents/simulator/world.ts'
 import type { Api, Input } from '#contract'
 import { newUuid, silentLogger } from '#kernel'
 import { authenticator, type Cloud, createCloud, definePlugin, type Plugin } from '#plugin-host'
+import { garbageCollectorPlugin } from '#plugins/garbage-collector/plugin.ts'
+import { host } from '#plugins/host/contract/resources.ts'
+import { hostMigrations } from '#plugins/host/migrations.ts'
 import { tagPlugin } from '#plugins/tag/plugin.ts'
 import { zonePlugin } from '#plugins/zone/plugin.ts'
 import { openTestDatabase } from '#testkit'
@@ -35,6 +38,13 @@ export interface StorageCloud {
   stop(): Promise<void>
 }
 
+const hostRows = definePlugin({
+  name: 'host',
+  resources: [host],
+  migrations: hostMigrations,
+  setup: () => {},
+})
+
 /** Starts one with `plugins` beside zone and backup storage; `arrange` runs before it serves. */
 export async function startStorageCloud(
   plugins: readonly Plugin[] = [],
@@ -49,6 +59,8 @@ export async function startStorageCloud(
       identityStub,
       tagPlugin,
       backupStoragePlugin,
+      hostRows,
+      garbageCollectorPlugin,
       simulatorStub(servers, forgotten),
       ...plugins,
     ],

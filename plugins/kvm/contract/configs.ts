@@ -1,4 +1,4 @@
-import { defineConfig, int, text } from '#contract'
+import { bool, defineConfig, int, text } from '#contract'
 
 export const reservedMemory = defineConfig({
   category: 'kvm',
@@ -14,4 +14,13 @@ export const hostParallelism = defineConfig({
   description: 'Commands a KVM host works on at the same time.',
   field: int('Commands.', [1, 1000]),
   defaultValue: 10,
+})
+
+export const forgetEpoch = defineConfig({
+  category: 'kvm',
+  name: 'agent.forgetEpoch',
+  description:
+    'Whether the next reconnect of a host makes its agent forget the newest state of the cluster it has seen. Only for a management restored from an older backup, while no other one runs.',
+  field: bool('Whether.'),
+  defaultValue: false,
 })

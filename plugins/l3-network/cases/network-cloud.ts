@@ -8,6 +8,7 @@ import { newUuid, silentLogger } from '#kernel'
 import { authenticator, type Cloud, createCloud, definePlugin, type Plugin } from '#plugin-host'
 import { cluster } from '#plugins/cluster/contract/resources.ts'
 import { clusterMigrations } from '#plugins/cluster/migrations.ts'
+import { garbageCollectorPlugin } from '#plugins/garbage-collector/plugin.ts'
 import { host } from '#plugins/host/contract/resources.ts'
 import { hostMigrations } from '#plugins/host/migrations.ts'
 import {
@@ -89,6 +90,7 @@ const rowPlugins = [
   rowsOnly('cluster', [cluster], clusterMigrations),
   rowsOnly('host', [host], hostMigrations),
   rowsOnly('vm', [vmInstance, vmNic], vmMigrations),
+  garbageCollectorPlugin,
 ]
 
 function tagStub(tags: Map<string, string[]>): Plugin {

@@ -14,6 +14,7 @@ import { CloudError, sysErrors, waitFor } from '#kernel'
 import { type StorageCloud, startStorageCloud } from '#plugins/backup-storage/cases/storage-cloud.ts'
 import { deleteBackupStorage, queryBackupStorage } from '#plugins/backup-storage/contract/apis.ts'
 import { imageAddress } from '#plugins/backup-storage/contract/messages.ts'
+import { queryGCJob, triggerGCJob } from '#plugins/garbage-collector/contract/apis.ts'
 import { tableNames, testDialect } from '#testkit'
 import {
   addSftpBackupStorage,
@@ -172,4 +173,51 @@ describe('SFTP backup storage', () => {
     await env.call(deleteBackupStorage, { uuid: second.uuid })
     assert.deepEqual(await env.list(querySftpBackupStorage), [])
   })
+
+  it('leaves the agent of a server that is away to the collector, which never shows the password', async () => {
+    const { uuid } = await add()
+    unreachable = true
+    await env.call(deleteBackupStorage, { uuid })
+    const jobs = await jobsOf()
+    assert.deepEqual(
+      jobs.map(({ name, status, runnerClass }) => [name, status, runnerClass]),
+      [
+        [
+          'the agent of the former image server at 10.9.0.2; the files of its images stay in any case',
+          'Idle',
+          'sftp.agent',
+        ],
+      ],
+    )
+    assert.ok(!JSON.stringify(jobs).includes('correct horse') && !('sealed' in (jobs[0] ?? {})))
+    for (const row of await env.cloud.context.db.all('SELECT * FROM GarbageCollectorVO', []))
+      assert.ok(!JSON.stringify(row).includes('correct horse'))
+    const job = { uuid: String(jobs[0]?.uuid) }
+    await assert.rejects(env.call(triggerGCJob, job), (error: CloudError) => {
+      assert.match(
+        error.details,
+        /the former image server at 10\.9\.0\.2.* is still there; it is tried again/,
+      )
+      assert.match(String(error.cause), /no route to host/)
+      return true
+    })
+    const [failed] = await jobsOf()
+    assert.deepEqual([failed?.tries, failed?.lastError], [1, 'no route to host'])
+    unreachable = false
+    await env.call(triggerGCJob, job)
+    assert.deepEqual([removed, await jobsOf()], [['10.9.0.2'], []])
+  })
+
+  it('lets an agent be that is wanted again at the same place', async () => {
+    const { uuid } = await add()
+    unreachable = true
+    await env.call(deleteBackupStorage, { uuid })
+    unreachable = false
+    await add({ resourceUuid: uuid })
+    const [job] = await jobsOf()
+    await env.call(triggerGCJob, { uuid: String(job?.uuid) })
+    assert.deepEqual([removed, await jobsOf()], [[], []])
+  })
+
+  const jobsOf = async () => (await env.list(queryGCJob)) as unknown as Record<string, unknown>[]
 })

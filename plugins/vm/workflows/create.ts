@@ -17,7 +17,7 @@ import { vmInstance } from '../contract/resources.ts'
 import { vmState } from '../contract/states.ts'
 import type { CreatePlan } from '../plan.ts'
 import { bootStep, markRunningStep, placeStep, servicesStep } from '../steps/power.ts'
-import { insertNic, insertVm, patchVm, removeNic, removeVm } from '../store.ts'
+import { InternalIds, insertNic, insertVm, patchVm, removeNic, removeVm } from '../store.ts'
 
 type Inventory = Record<string, unknown>
 
@@ -63,10 +63,11 @@ interface MakeVolume {
 }
 
 function createSteps(ctx: PluginContext) {
+  const ids = new InternalIds()
   const insertRow = defineStep<Pick<CreatePlan, 'vm' | 'systemTags' | 'userTags'>, void>({
     name: 'insert-vm',
     run: async ({ vm, systemTags, userTags }) => {
-      await ctx.db.write((tx) => insertVm(tx, vm))
+      await ctx.db.write((tx) => insertVm(tx, ids, vm))
       if (systemTags === undefined && userTags === undefined) return
       const owner = { resourceType: 'VmInstanceVO', resourceUuid: vm.uuid }
       // A repeat would add user tags a second time.
