@@ -1,37 +1,165 @@
 import type { Message } from '#contract'
-import { CloudError, type Disposable, type KeyedQueues, sysErrors } from '#kernel'
+import {
+  CloudError,
+  clusterErrors,
+  currentTask,
+  type Disposable,
+  heldKeys,
+  type KeyedQueues,
+  sysErrors,
+  withHeldKeys,
+  withTask,
+} from '#kernel'
+import { RemoteCalls } from './remote-calls.ts'
+import type { CallEnvelope, Transport } from './transport.ts'
 
 export type MessageHandler<I, O> = (input: I) => Promise<O>
 
 /**
- * How services talk. A message with a key runs in that key's queue on the node that owns the key; on one node that is a
+ * How services talk. A message with a key runs in that key's queue on the node that owns the key; when that is this node it is a
  * function call. Handlers must not call a message of a key they are already in the queue of: one key at a time.
  */
 export interface Bus {
   /** Makes this process able to handle `message`. Two handlers for one message are an error. */
   serve<I, O>(message: Message<I, O>, handler: MessageHandler<I, O>): Disposable
   call<I, O>(message: Message<I, O>, input: I): Promise<O>
+  /** Asks one node, whoever owns what. This one answers without a detour. Input and output are JSON. */
+  callNode<I, O>(node: string, message: Message<I, O>, input: I): Promise<O>
+  /** Runs `work` in the queue of a key this node owns, when it may. Throws CLUSTER.1002 when another node owns it. */
+  enter<T>(key: string, label: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T>
 }
 
+/** Which node a key belongs to. */
+export interface Routes {
+  readonly self: string
+  ownerOf(key: string): string
+  /** Undefined when work on a key of this node may begin at once; else resolves when it may, or when it has another owner. */
+  admit(key: string): Promise<void> | undefined
+}
+
+/** What makes a bus reach other nodes. */
+export interface ClusterBus extends Bus, Disposable {
+  /** Begins to take part as the `run`-th run of this node. */
+  open(run: number, onNews: (name: string, data: unknown) => void): Promise<void>
+  /** Tells every other node. */
+  tell(name: string, data: unknown): Promise<void>
+  /** Ends the calls that only this node could have answered. */
+  nodeGone(node: string): void
+  /** Calls to other nodes that are not answered yet. */
+  unanswered(): number
+}
+
+// A ring that keeps changing must not send a call around for ever.
+const MAX_PASSES = 3
+
+/** One node alone: it owns every key. */
+const aloneRoutes: Routes = { self: '', ownerOf: () => '', admit: () => undefined }
+
 /** The bus inside one process: nothing is copied, nothing waits for a timer. */
-export function createLocalBus(queues: KeyedQueues): Bus {
-  const handlers = new Map<string, MessageHandler<never, unknown>>()
+export function createLocalBus(queues: KeyedQueues, routes: Routes = aloneRoutes): Bus {
+  return createBus(queues, routes).bus
+}
+
+/** The bus of one of several nodes. */
+export function createClusterBus(queues: KeyedQueues, routes: Routes, transport: Transport): ClusterBus {
+  const { bus, serve } = createBus(queues, routes, (node, call) => remote.call(node, call))
+  const remote = new RemoteCalls({ self: routes.self, transport, serve })
   return {
+    ...bus,
+    open: (run, onNews) => remote.open(run, onNews),
+    tell: (name, data) => transport.broadcast({ kind: 'news', from: routes.self, name, data }),
+    nodeGone: (node) => remote.nodeGone(node),
+    unanswered: () => remote.pending,
+    dispose: async () => {
+      remote.dispose()
+      await transport.dispose()
+    },
+  }
+}
+
+type Ask = (node: string, call: Parameters<RemoteCalls['call']>[1]) => Promise<unknown>
+
+const nobody: Ask = (node) => {
+  const details = `the management node ${node} cannot be reached: this one works alone`
+  return Promise.reject(new CloudError(sysErrors.nodeUnavailable, details))
+}
+
+function createBus(queues: KeyedQueues, routes: Routes, ask: Ask = nobody) {
+  const handlers = new Map<string, MessageHandler<never, unknown>>()
+  const handlerOf = <I, O>(name: string): MessageHandler<I, O> => {
+    const handler = handlers.get(name) as MessageHandler<I, O> | undefined
+    if (handler !== undefined) return handler
+    throw new CloudError(sysErrors.noRoute, `no service handles ${name}: its plugin is not loaded`)
+  }
+  const enter: Bus['enter'] = async (key, label, work, signal) => {
+    await routes.admit(key)
+    if (routes.ownerOf(key) !== routes.self) throw moved(key)
+    return queues.run(key, label, work, signal)
+  }
+  const isOurs = (key: string) => routes.ownerOf(key) === routes.self
+  const bus: Bus = {
     serve: (message, handler) => {
       if (handlers.has(message.name)) throw new Error(`two handlers for the message ${message.name}`)
       handlers.set(message.name, handler as MessageHandler<never, unknown>)
       return { dispose: () => void handlers.delete(message.name) }
     },
     call: async <I, O>(message: Message<I, O>, input: I): Promise<O> => {
-      const handler = handlers.get(message.name) as MessageHandler<I, O> | undefined
-      if (handler === undefined) {
-        throw new CloudError(
-          sysErrors.noRoute,
-          `no service handles ${message.name}: its plugin is not loaded`,
-        )
-      }
+      const { name } = message
+      const handler = handlerOf<I, O>(name)
       const key = message.key?.(input)
-      return key === undefined ? handler(input) : queues.run(key, message.name, () => handler(input))
+      if (key === undefined) return handler(input)
+      const isFree = isOurs(key) && routes.admit(key) === undefined
+      if (isFree) return queues.run(key, name, () => handler(input))
+      return (await route({ message: name, input, key, passes: 0 })) as O
     },
+    callNode: async <I, O>(node: string, message: Message<I, O>, input: I): Promise<O> => {
+      if (node === routes.self) return handlerOf<I, O>(message.name)(input)
+      return (await ask(node, { message: message.name, input, passes: 0, ...here() })) as O
+    },
+    enter,
   }
+  /** Runs a call where its key belongs now, or sends it there; follows a ring that changes meanwhile. */
+  const route = async (call: Pick<CallEnvelope, 'message' | 'input' | 'passes'> & { key: string }) => {
+    const { message, input, key, passes } = call
+    for (let i = passes; i <= MAX_PASSES; i += 1) {
+      try {
+        if (isOurs(key)) return await enter(key, message, () => handlerOf(message)(input as never))
+        return await ask(routes.ownerOf(key), { message, input, key, passes: i + 1, ...here() })
+      } catch (error) {
+        if (!isMoved(error)) throw error
+      }
+    }
+    throw moved(key)
+  }
+  const serve = (call: CallEnvelope): Promise<unknown> => {
+    const { key, message, input, held = [] } = call
+    const work = () =>
+      key === undefined
+        ? handlerOf(message)(input as never)
+        : route({ message, input, key, passes: call.passes })
+    return withHeldKeys(queues, held, () => asTask(call, async () => work()))
+  }
+  return { bus, serve }
+}
+
+/** What goes along with a call: whose work it is, and which queues wait for it. */
+function here() {
+  const task = currentTask()
+  return { taskId: task?.id, taskName: task?.name, held: heldKeys() }
+}
+
+function asTask<T>({ taskId, taskName }: CallEnvelope, work: () => Promise<T>): Promise<T> {
+  if (taskId === undefined) return work()
+  const { signal } = new AbortController()
+  // Progress is told where the task runs.
+  return withTask({ id: taskId, name: taskName ?? '', signal, progress: () => {} }, work)
+}
+
+function isMoved(error: unknown): boolean {
+  return error instanceof CloudError && error.code === clusterErrors.ownerMoved.code
+}
+
+function moved(key: string): CloudError {
+  const details = `the management nodes are just settling who works on ${key}; try again in a moment`
+  return new CloudError(clusterErrors.ownerMoved, details, { retryAfterSeconds: 2 })
 }

@@ -1,3 +1,13 @@
-export { type Bus, createLocalBus, type MessageHandler } from './bus.ts'
+export {
+  type Bus,
+  type ClusterBus,
+  createClusterBus,
+  createLocalBus,
+  type MessageHandler,
+  type Routes,
+} from './bus.ts'
 export { createEvents, defineEvent, type Events, type EventType } from './events.ts'
+export { createMemoryHub, type Fate, type MemoryHub } from './memory-transport.ts'
+export { createRabbitTransport, type RabbitOptions } from './rabbit-transport.ts'
 export { createRing, type Ring } from './ring.ts'
+export type { Envelope, Transport } from './transport.ts'

@@ -13,7 +13,7 @@ export {
 } from './errors.ts'
 export { isUuid, newToken, newUuid } from './ids.ts'
 export { createLogger, type Logger, silentLogger, withoutSecrets } from './log.ts'
-export { KeyedQueues, Limiter, type QueueEntry } from './queues.ts'
+export { heldKeys, KeyedQueues, Limiter, type QueueEntry, withHeldKeys } from './queues.ts'
 export { createSecretBox, type SecretBox } from './secret-box.ts'
 export { formatSize, parseSize } from './size.ts'
 export { currentTask, type Task, withTask } from './task.ts'

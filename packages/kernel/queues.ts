@@ -35,6 +35,20 @@ interface Holder {
 
 const holders = new AsyncLocalStorage<Holder>()
 
+/** Keys of the queues the current work is in, outermost first. */
+export function heldKeys(): string[] {
+  const keys: string[] = []
+  for (let at = holders.getStore(); at !== undefined; at = at.outer) if (!at.ended) keys.unshift(at.key)
+  return keys
+}
+
+/** Runs work for a caller that is in these queues, perhaps in another process: work that asks for one of them would wait for itself. */
+export function withHeldKeys<T>(queues: KeyedQueues, keys: readonly string[], work: () => T): T {
+  let holder: Holder | undefined
+  for (const key of keys) holder = { queues, key, label: 'work of another node', ended: false, outer: holder }
+  return holder === undefined ? work() : holders.run(holder, work)
+}
+
 /**
  * Runs work on the same key one after the other in arrival order, work on different keys at the same time.
  * This is how a resource is serialised: no locks, one queue for each resource, gone when empty.
@@ -83,6 +97,16 @@ export class KeyedQueues {
       signal.addEventListener('abort', cancel, { once: true })
       entry.stopListening = () => signal.removeEventListener('abort', cancel)
     })
+  }
+
+  /** Keys that anything waits or runs for. */
+  keys(): string[] {
+    return [...this.#queues.keys()]
+  }
+
+  /** Resolves when nothing that is queued for `key` now waits or runs any more. */
+  async idle(key: string): Promise<void> {
+    if (this.#queues.has(key)) await this.run(key, 'hand-over', async () => {})
   }
 
   /** Everything that waits or runs now, oldest first for each key. */

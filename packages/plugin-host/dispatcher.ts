@@ -1,12 +1,11 @@
+import type { Bus } from '#bus'
 import type { Api } from '#contract'
 import type { Database } from '#db'
 import {
   CloudError,
   describeError,
-  type ErrorBody,
   fromErrorBody,
   isUuid,
-  type KeyedQueues,
   type Logger,
   newUuid,
   sysErrors,
@@ -16,6 +15,7 @@ import {
 } from '#kernel'
 import type { QueryEngine, QueryRequest } from '#query'
 import type { Workflow, WorkflowEngine } from '#workflow'
+import { type Accepted, type Forwarder, mayMove, ownerMoved } from './forward.ts'
 import type { Jobs } from './jobs.ts'
 import type { Meters } from './meters.ts'
 import type { ApiCall, HandleOptions } from './plugin.ts'
@@ -58,7 +58,8 @@ export interface Registration {
 export interface DispatcherDeps {
   readonly db: Database
   readonly queries: QueryEngine
-  readonly queues: KeyedQueues
+  readonly bus: Bus
+  readonly forwarder: Forwarder
   readonly jobs: Jobs
   readonly workflows: WorkflowEngine
   readonly log: Logger
@@ -79,25 +80,34 @@ interface Recorded {
 }
 
 const MAX_JOB_ID = 64
+// While the ring changes, a call may have to follow its key.
+const MAX_PASSES = 3
 
 interface Prepared {
   readonly registration: Registration
   readonly input: Record<string, unknown>
   readonly accountUuid: string
+  /** The queue it runs in, which decides the node. */
+  readonly key: string | undefined
+  /** As it is passed on to another node. */
+  readonly request: ApiRequest
   /** Set when the call has already succeeded: what it would delete is gone. */
   readonly nothingToDo: boolean
 }
 
 export function createDispatcher(given: DispatcherDeps): Dispatcher {
   const deps: Deps = { ...given, claims: createUuidClaims(given.queries) }
+  deps.forwarder.serve({
+    answer: async (request) => answerHere(deps, await prepare(deps, request)),
+    submit: (request) => submit(deps, request, 0),
+  })
   return {
     apis: [...deps.registrations.values()].map((r) => r.api),
     call: async (request) => {
       if (request.api.kind !== 'job') return answer(deps, request)
       const { jobUuid, refusal } = await submit(deps, request)
       if (refusal !== undefined) throw fromErrorBody(refusal)
-      const status = await deps.jobs.status(jobUuid)
-      const result = status?.result ?? (await deps.jobs.done(jobUuid))
+      const result = await deps.jobs.done(jobUuid)
       if ('error' in result) throw fromErrorBody(result.error)
       return result.output
     },
@@ -106,16 +116,29 @@ export function createDispatcher(given: DispatcherDeps): Dispatcher {
 }
 
 async function answer(deps: Deps, request: ApiRequest): Promise<ApiReply> {
-  const prepared = await prepare(deps, request)
   const { api } = request
-  if (api.kind === 'query' && api.resource !== undefined) {
-    const { resource } = api
-    const ask = () => deps.queries.query(resource, request.query ?? { conditions: [] })
-    return (await deps.meters.api(api.name, ask)) as ApiReply
+  for (let passes = 0; ; passes += 1) {
+    const prepared = await prepare(deps, request)
+    if (api.kind === 'query' && api.resource !== undefined) {
+      const { resource } = api
+      const ask = () => deps.queries.query(resource, request.query ?? { conditions: [] })
+      return (await deps.meters.api(api.name, ask)) as ApiReply
+    }
+    const owner = await deps.forwarder.ownerOf(prepared.key)
+    try {
+      if (owner === undefined || prepared.key === undefined) return await answerHere(deps, prepared)
+      return await deps.forwarder.answer(owner, prepared.key, prepared.request)
+    } catch (error) {
+      if (!mayMove(error) || passes >= MAX_PASSES) throw error
+    }
   }
-  const task = taskOf(deps, newUuid(), api.name, request.signal)
+}
+
+async function answerHere(deps: Deps, prepared: Prepared): Promise<ApiReply> {
+  const { api } = prepared.request
+  const task = taskOf(deps, newUuid(), api.name, prepared.request.signal)
   try {
-    return await runHandler(deps, prepared, request, task, undefined)
+    return await runHandler(deps, prepared, task, undefined)
   } catch (error) {
     if (error instanceof CloudError) throw error
     logFailure(deps, api, task.id, error)
@@ -123,36 +146,54 @@ async function answer(deps: Deps, request: ApiRequest): Promise<ApiReply> {
   }
 }
 
-async function submit(deps: Deps, request: ApiRequest): Promise<{ jobUuid: string; refusal?: ErrorBody }> {
-  const { api } = request
-  const jobUuid = request.jobUuid ?? newUuid()
+/** Accepts a job, here or where its key belongs. `passes`: how often it may still be passed on. */
+async function submit(deps: Deps, given: ApiRequest, passes = MAX_PASSES): Promise<Accepted> {
+  const jobUuid = given.jobUuid ?? newUuid()
+  const { api } = given
   // Refusals are kept for those who poll, under the id they chose: anybody may send one, so it must be of bounded size.
   if (jobUuid.length > MAX_JOB_ID)
     throw new CloudError(
       sysErrors.invalidArgument,
       `the job uuid is ${jobUuid.length} characters long, at most ${MAX_JOB_ID} are allowed`,
     )
-  let prepared: Prepared
-  try {
-    if (!isUuid(jobUuid))
-      throw new CloudError(sysErrors.invalidArgument, `the job uuid '${jobUuid}' is not a uuid`)
-    prepared = await prepare(deps, request)
-  } catch (error) {
+  const refuse = (error: unknown) => {
     const refusal = toErrorBody(error)
     deps.jobs.refuse(jobUuid, api.name, refusal)
     return { jobUuid, refusal }
   }
+  let prepared: Prepared
+  let owner: string | undefined
+  try {
+    if (!isUuid(jobUuid))
+      throw new CloudError(sysErrors.invalidArgument, `the job uuid '${jobUuid}' is not a uuid`)
+    prepared = await prepare(deps, { ...given, jobUuid })
+    owner = await deps.forwarder.ownerOf(prepared.key)
+  } catch (error) {
+    return refuse(error)
+  }
+  if (owner !== undefined && prepared.key !== undefined) {
+    if (passes === 0) throw ownerMoved(prepared.key)
+    try {
+      const accepted = await deps.forwarder.submit(owner, prepared.key, prepared.request)
+      if (accepted.refusal !== undefined) deps.jobs.refuse(jobUuid, api.name, accepted.refusal)
+      return accepted
+    } catch (error) {
+      if (mayMove(error)) return submit(deps, prepared.request, passes - 1)
+      return refuse(error)
+    }
+  }
   await deps.jobs.accept({ uuid: jobUuid, apiName: api.name, accountUuid: prepared.accountUuid })
-  void runJob(deps, prepared, request, jobUuid)
+  void runJob(deps, prepared, jobUuid)
   return { jobUuid }
 }
 
 /** Runs a job to its end; never rejects. */
-async function runJob(deps: Deps, prepared: Prepared, request: ApiRequest, jobUuid: string): Promise<void> {
+async function runJob(deps: Deps, prepared: Prepared, jobUuid: string): Promise<void> {
+  const { request } = prepared
   const task = taskOf(deps, jobUuid, request.api.name, request.signal)
   const recorded: Recorded = { reply: undefined }
   try {
-    const output = await runHandler(deps, prepared, request, task, recorded)
+    const output = await runHandler(deps, prepared, task, recorded)
     if (recorded.reply !== output) await deps.db.write((tx) => deps.jobs.record(tx, jobUuid, { output }))
     deps.jobs.announce(jobUuid, { output })
   } catch (error) {
@@ -171,37 +212,44 @@ async function runJob(deps: Deps, prepared: Prepared, request: ApiRequest, jobUu
   }
 }
 
-async function prepare(deps: Deps, request: ApiRequest): Promise<Prepared> {
+async function prepare(deps: Deps, given: ApiRequest): Promise<Prepared> {
   try {
-    return await check(deps, request)
+    return await check(deps, given)
   } catch (error) {
-    deps.meters.refused.of(request.api.name).add(0, true)
+    deps.meters.refused.of(given.api.name).add(0, true)
     throw error
   }
 }
 
-async function check(deps: Deps, request: ApiRequest): Promise<Prepared> {
-  const { api } = request
+async function check(deps: Deps, given: ApiRequest): Promise<Prepared> {
+  const { api } = given
   const registration = deps.registrations.get(api.name)
   if (registration === undefined)
     throw new CloudError(sysErrors.unknownMessage, `no loaded plugin serves the API ${api.name}`)
   const reason = deps.notReady()
   if (reason !== undefined) throw new CloudError(sysErrors.notReady, reason)
+  const request = registration.options.creates === true ? withUuid(given) : given
   const accountUuid = api.needSession ? (await deps.authenticate(request.sessionUuid)).accountUuid : ''
   const input = checkedInput(api, request.params)
   const nothingToDo = await refersToNothing(deps.queries, api, input)
   await refuseTakenUuid(deps.queries, api, input)
-  return { registration, input, accountUuid, nothingToDo }
+  const key = nothingToDo ? undefined : await registration.options.key?.(input as never)
+  return { registration, input, accountUuid, nothingToDo, request, key }
+}
+
+/** What is to be created has its uuid before it is known which node creates it. */
+function withUuid(request: ApiRequest): ApiRequest {
+  if (request.params.resourceUuid !== undefined) return request
+  return { ...request, params: { ...request.params, resourceUuid: newUuid() } }
 }
 
 async function runHandler(
   deps: Deps,
   prepared: Prepared,
-  request: ApiRequest,
   task: Task,
   recorded: Recorded | undefined,
 ): Promise<ApiReply> {
-  const { registration, input } = prepared
+  const { registration, input, request, key } = prepared
   if (prepared.nothingToDo || validationOnly(input)) return {}
   const call: ApiCall = {
     taskId: task.id,
@@ -217,12 +265,11 @@ async function runHandler(
     if (await goneMeanwhile(deps.queries, request.api, input)) return {}
     return ((await registration.handler(input as never, call)) ?? {}) as ApiReply
   }
-  const key = registration.options.key?.(input as never)
   // APIs with a member of that name mean an existing resource by it.
   const wanted = 'resourceUuid' in request.api.input ? undefined : (input.resourceUuid as string | undefined)
   const run = () =>
     deps.claims.hold(wanted, () =>
-      key === undefined ? work() : deps.queues.run(key, registration.api.name, work, task.signal),
+      key === undefined ? work() : deps.bus.enter(key, registration.api.name, work, task.signal),
     )
   return withTask(task, () => deps.meters.api(registration.api.name, run))
 }

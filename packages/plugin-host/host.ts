@@ -1,4 +1,13 @@
-import { type Bus, createEvents, createLocalBus, type Events } from '#bus'
+import {
+  type Bus,
+  type ClusterBus,
+  createClusterBus,
+  createEvents,
+  createLocalBus,
+  type Events,
+  type Transport,
+} from '#bus'
+import { type Cluster, clusterMigration, createCluster } from '#cluster'
 import type { Api } from '#contract'
 import { type Database, migrate } from '#db'
 import { describeError, KeyedQueues, type Logger, Scope } from '#kernel'
@@ -9,15 +18,26 @@ import {
   createWorkflowEngine,
   type WorkflowObserver,
   workflowMigration,
+  workflowOwnerMigration,
 } from '#workflow'
 import { createConfig } from './config.ts'
 import { type Authenticate, createDispatcher, type Dispatcher, type Registration } from './dispatcher.ts'
 import { createExtensions, defineDriver, type Extensions } from './extension.ts'
-import { createJobs, type Jobs, jobMigration } from './jobs.ts'
+import { createForwarder, jobResult } from './forward.ts'
+import { createJobs, type Jobs, jobMigration, jobOwnerMigration } from './jobs.ts'
 import { Meters, timed } from './meters.ts'
+import { repeat } from './periodic.ts'
 import type { NodeInfo, Plugin, PluginContext } from './plugin.ts'
-import { interruptedErrors } from './recovery.ts'
+import { inOrder } from './plugin-order.ts'
+import { createTakeover, type Takeover } from './takeover.ts'
 
+const engineMigrations = [
+  workflowMigration,
+  jobMigration,
+  clusterMigration,
+  workflowOwnerMigration,
+  jobOwnerMigration,
+]
 // A workflow whose undo failed is tried again this often, and whenever a host connects.
 const STUCK_RETRY_SECONDS = 30
 
@@ -45,79 +65,110 @@ export interface CloudOptions {
   /** `none` leaves the journal out, to measure what it costs. */
   readonly journal?: 'durable' | 'none'
   readonly observe?: WorkflowObserver
+  /** Reaches the other management nodes; a node without it has its database for itself. */
+  readonly transport?: Transport
+  readonly heartbeatMs?: number
+  /** The node was declared dead by the others: the process must end. */
+  readonly onFenced?: (reason: string) => void
 }
 
 /** Migrates the database and sets every plugin up, in the order of their needs. Nothing is served before `start`. */
 export async function createCloud(options: CloudOptions): Promise<Cloud> {
-  const { db, node, log } = options
+  const { db, log } = options
   const plugins = inOrder(options.plugins)
-  await migrate(db, [workflowMigration, jobMigration, ...plugins.flatMap((p) => p.migrations)])
-  const queues = new KeyedQueues()
-  const registry = createRegistry(plugins.flatMap((p) => p.resources))
-  const query = createQueryEngine(db, registry)
-  const journal = options.journal === 'none' ? createNoJournal(db) : createJournal(db, node.uuid)
-  const observe = options.observe === undefined ? {} : { observe: options.observe }
-  const workflows = createWorkflowEngine({ journal, log, ...observe })
-  const config = createConfig(plugins.flatMap((p) => p.configs))
-  const jobs = createJobs(db, node.uuid)
-  const shared = {
-    db,
-    jobs,
-    queues,
-    query,
-    workflows,
-    config,
-    node,
-    log,
-    bus: createLocalBus(queues),
-    events: createEvents(log),
-    meters: new Meters(),
-  }
-  const parts: Parts = {
-    ...shared,
-    extensions: createExtensions(),
-    registrations: new Map(),
-    scope: new Scope(),
-    loaders: [],
-    starters: [],
-  }
+  await migrate(db, [...engineMigrations, ...plugins.flatMap((p) => p.migrations)])
+  const parts = createParts(options, plugins)
   await setUp(plugins, parts)
+  const { cluster, jobs, workflows, takeover } = parts
   let notReady: string | undefined = 'the management node is starting; try again in a moment'
   const authenticate: Authenticate = (session) => parts.extensions.driver(authenticator, 'session')(session)
   const dispatcher = createDispatcher({
-    ...shared,
-    queries: query,
-    registrations: parts.registrations,
+    ...parts,
+    queries: parts.query,
+    forwarder: createForwarder(parts),
     authenticate,
     notReady: () => notReady,
   })
   const context = contextFor({ name: 'cloud' }, parts)
-  context.every(
-    'retry stuck workflows',
-    () => STUCK_RETRY_SECONDS,
-    async () => {
-      await workflows.retryStuck()
-    },
-  )
+  const retry = async () => void (await workflows.retryStuck())
+  context.every('retry stuck workflows', () => STUCK_RETRY_SECONDS, retry, 'each node')
   return {
     dispatcher,
     jobs,
     context,
     start: async () => {
+      await cluster.join()
+      const opened = cluster.open(parts.clusterBus, parts.events.receive)
       for (const load of parts.loaders) await load()
-      const recovered = await workflows.recover()
-      for (const { error, ...row } of recovered)
-        log.warn({ ...row, err: error?.details }, 'an unfinished workflow was recovered')
-      await jobs.failInterrupted(interruptedErrors(recovered))
+      parts.loaded()
+      await opened
+      await takeover.idle()
       for (const start of parts.starters) await start()
       notReady = undefined
     },
     stop: async () => {
       notReady = 'the management node is stopping'
-      await jobs.idle(DRAIN_MS)
+      await leaveInOrder(cluster, jobs, log)
+      takeover.stop()
       await parts.scope.dispose()
+      await cluster
+        .leave()
+        .catch((error) => log.warn({ err: describeError(error) }, 'the cluster could not be left'))
+      await cluster.dispose()
+      await parts.clusterBus?.dispose()
       await db.close()
     },
+  }
+}
+
+/** New work goes to the other nodes while what runs here comes to its end. */
+async function leaveInOrder(cluster: Cluster, jobs: Jobs, log: Logger): Promise<void> {
+  try {
+    if (cluster.members.length > 1) await cluster.announceLeave()
+  } catch (error) {
+    log.warn({ err: describeError(error) }, 'the others could not be told that this node leaves')
+  }
+  await jobs.idle(DRAIN_MS)
+}
+
+function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
+  const { db, node, log, transport } = options
+  const queues = new KeyedQueues()
+  const registry = createRegistry(plugins.flatMap((p) => p.resources))
+  const loaded = Promise.withResolvers<void>()
+  const fenced = options.onFenced ?? (() => undefined)
+  const cluster = createCluster({
+    ...{ db, node, queues, log, isAlone: transport === undefined, onFenced: fenced },
+    ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
+    takeOver: () => takeover.begin(),
+  })
+  const owner = {
+    nodeUuid: node.uuid,
+    get incarnation() {
+      return cluster.incarnation
+    },
+  }
+  const { isAlive } = cluster
+  const journal = options.journal === 'none' ? createNoJournal(db) : createJournal(db, owner)
+  const observe = options.observe === undefined ? {} : { observe: options.observe }
+  const workflows = createWorkflowEngine({ journal, log, isAlive, ...observe })
+  const clusterBus = transport === undefined ? undefined : createClusterBus(queues, cluster, transport)
+  const bus = clusterBus ?? createLocalBus(queues, cluster)
+  const tellOthers = async (name: string, data: unknown) => clusterBus?.tell(name, data)
+  const askNode = (to: string, jobUuid: string) => bus.callNode(to, jobResult, { jobUuid })
+  const jobs = createJobs({ db, owner, isAlive, askNode })
+  const takeover = createTakeover({ cluster, queues, workflows, jobs, log, loaded: loaded.promise })
+  return {
+    ...{ db, node, log, queues, cluster, clusterBus, bus, workflows, jobs, takeover, loaded: loaded.resolve },
+    query: createQueryEngine(db, registry),
+    config: createConfig(plugins.flatMap((p) => p.configs)),
+    events: createEvents(log, tellOthers),
+    meters: new Meters(),
+    extensions: createExtensions(),
+    registrations: new Map(),
+    scope: new Scope(),
+    loaders: [],
+    starters: [],
   }
 }
 
@@ -131,6 +182,11 @@ async function setUp(plugins: readonly Plugin[], parts: Parts): Promise<void> {
 }
 
 interface Parts {
+  readonly cluster: Cluster
+  readonly clusterBus: ClusterBus | undefined
+  readonly takeover: Takeover
+  /** Called when every plugin can work. */
+  readonly loaded: () => void
   readonly db: Database
   readonly queues: KeyedQueues
   readonly query: PluginContext['query']
@@ -180,62 +236,12 @@ function contextFor(plugin: Pick<Plugin, 'name'>, parts: Parts): PluginContext {
     onLoad: (load) => void parts.loaders.push(load),
     onReady: (start) => void starters.push(start),
     own: (item) => scope.add(item),
-    every: (name, seconds, work) => starters.push(() => scope.onDispose(repeat(name, seconds, work, log))),
+    every: (name, seconds, work, on = 'one node') => {
+      const isOurs = () => on === 'each node' || parts.cluster.owns(`every:${name}`)
+      const turn = async () => {
+        if (isOurs()) await work()
+      }
+      starters.push(() => scope.onDispose(repeat(name, seconds, turn, log)))
+    },
   }
-}
-
-// A timer of Node fires at once when asked to wait longer.
-const LONGEST_WAIT_MS = 2 ** 31 - 1
-
-/** Starts a repeated job; the returned function stops it after the run under way. */
-function repeat(
-  name: string,
-  seconds: () => number,
-  work: () => Promise<void>,
-  log: Logger,
-): () => Promise<void> {
-  let running: Promise<void> = Promise.resolve()
-  let timer: NodeJS.Timeout
-  let stopped = false
-  const arm = () => {
-    timer = setTimeout(tick, Math.min(seconds() * 1000, LONGEST_WAIT_MS))
-    timer.unref()
-  }
-  const tick = () => {
-    running = (async () => work())()
-      .catch((error) => log.error({ job: name, err: describeError(error) }, 'a periodic job failed'))
-      .then(() => {
-        if (!stopped) arm()
-      })
-  }
-  arm()
-  return async () => {
-    stopped = true
-    clearTimeout(timer)
-    await running
-  }
-}
-
-/** Sorts plugins so that each comes after what it needs. Throws naming what is missing or circular. */
-function inOrder(plugins: readonly Plugin[]): Plugin[] {
-  const byName = new Map(plugins.map((p) => [p.name, p]))
-  const twice = plugins.find((p) => byName.get(p.name) !== p)
-  if (twice !== undefined) throw new Error(`two plugins are named ${twice.name}`)
-  const done = new Set<string>()
-  const out: Plugin[] = []
-  const visit = (plugin: Plugin, trail: readonly string[]): void => {
-    if (done.has(plugin.name)) return
-    if (trail.includes(plugin.name))
-      throw new Error(`plugins need each other in a circle: ${[...trail, plugin.name].join(' -> ')}`)
-    for (const need of plugin.needs) {
-      const needed = byName.get(need)
-      if (needed === undefined)
-        throw new Error(`plugin ${plugin.name} needs ${need}, which is not in the list of plugins`)
-      visit(needed, [...trail, plugin.name])
-    }
-    done.add(plugin.name)
-    out.push(plugin)
-  }
-  for (const plugin of plugins) visit(plugin, [])
-  return out
 }

@@ -1,6 +1,7 @@
 export { type Config, createConfig } from './config.ts'
 export type { ApiReply, ApiRequest, Authenticate, Dispatcher } from './dispatcher.ts'
 export { type Driver, defineDriver, defineHook, type Hook } from './extension.ts'
+export { progressOf } from './forward.ts'
 export { authenticator, type Cloud, type CloudOptions, createCloud } from './host.ts'
 export type { JobResult, JobStatus, Jobs, ProgressEntry } from './jobs.ts'
 export type { Meters } from './meters.ts'

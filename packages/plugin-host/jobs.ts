@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { defineResource, optional, text, timestamp } from '#contract'
+import { defineResource, long, optional, text, timestamp } from '#contract'
 import {
   type Database,
   find,
@@ -13,6 +13,7 @@ import {
   update,
 } from '#db'
 import { CloudError, type ErrorBody, sysErrors, toErrorBody } from '#kernel'
+import type { Owner } from '#workflow'
 
 /** What became of an asynchronous API call. */
 export type JobResult = { readonly output: Readonly<Record<string, unknown>> } | { readonly error: ErrorBody }
@@ -26,6 +27,7 @@ export const jobRecord = defineResource({
     apiName: text('Name of the API.'),
     accountUuid: text('On whose behalf.'),
     nodeUuid: text('Management node that runs it.'),
+    incarnation: optional(long('The run of that node.')),
     state: text('Processing or Done.'),
     result: optional(text('JSON of the result.')),
     createDate: timestamp('When it was accepted.'),
@@ -54,12 +56,19 @@ export const jobMigration: Migration = {
   ],
 }
 
+export const jobOwnerMigration: Migration = {
+  id: '0031-job-owner',
+  addColumns: { JobVO: { incarnation: 'long?' } },
+}
+
 export interface JobStatus {
   readonly state: 'Processing' | 'Done'
   readonly apiName: string
   readonly createDate: number
   readonly finishDate: number | undefined
   readonly result: JobResult | undefined
+  /** Node that runs or ran it. */
+  readonly nodeUuid?: string | undefined
 }
 
 /** One line of what a task says about itself. */
@@ -79,7 +88,7 @@ export interface Jobs {
   /** A call that failed before it was accepted, or whose result could not be stored: pollable for a while, in memory only. */
   refuse(uuid: string, apiName: string, error: ErrorBody): void
   status(uuid: string): Promise<JobStatus | undefined>
-  /** Resolves when the job ends, in this process. */
+  /** Resolves when the job ends, on whatever node. Rejects when there is none with this uuid. */
   done(uuid: string): Promise<JobResult>
   progress(uuid: string, entry: ProgressEntry): void
   progressOf(
@@ -88,8 +97,10 @@ export interface Jobs {
   /** Resolves when no job runs any more, or after `timeoutMs`. */
   idle(timeoutMs: number): Promise<void>
   running(): readonly { uuid: string; apiName: string; createDate: number }[]
-  /** Ends what an earlier process left without a result. `errorOf` explains what became of each. */
-  failInterrupted(errorOf: (uuid: string) => CloudError): Promise<number>
+  /** Jobs of runs of nodes that are over, without a result; those that `isOurs` says are this node's to end. */
+  orphans(isOurs: (uuid: string) => boolean): Promise<string[]>
+  /** Ends a job whose node is gone, unless it has a result by now. */
+  settleOrphan(uuid: string, error: CloudError): Promise<void>
   purge(olderThanMs: number): Promise<number>
 }
 
@@ -104,7 +115,21 @@ interface Live {
 const MAX_REFUSED = 2_000
 const MAX_PROGRESS_ENTRIES = 200
 
-export function createJobs(db: Database, nodeUuid: string): Jobs {
+export interface JobsDeps {
+  readonly db: Database
+  /** Read whenever a job is accepted. */
+  readonly owner: Owner
+  /** Whether a run of a node still works; only this one when absent. */
+  readonly isAlive?: (nodeUuid: string, incarnation: number) => boolean
+  /** Waits for the end of a job on another node. */
+  readonly askNode?: (nodeUuid: string, jobUuid: string) => Promise<JobResult>
+}
+
+// A job whose node has just died gets its result when another has taken its work over.
+const LOOK_AGAIN_MS = 200
+
+export function createJobs(deps: JobsDeps): Jobs {
+  const { db, owner } = deps
   const live = new Map<string, Live>()
   const refused = new Map<string, JobStatus>()
   return {
@@ -114,7 +139,8 @@ export function createJobs(db: Database, nodeUuid: string): Jobs {
       const createDate = Date.now()
       live.set(uuid, { apiName, createDate, entries: [], waiters: [] })
       try {
-        const row = { uuid, apiName, accountUuid, nodeUuid, state: 'Processing', createDate }
+        const { nodeUuid, incarnation } = owner
+        const row = { uuid, apiName, accountUuid, nodeUuid, incarnation, state: 'Processing', createDate }
         await db.write((tx) => insert(tx, jobRecord, row))
       } catch (error) {
         live.delete(uuid)
@@ -147,12 +173,11 @@ export function createJobs(db: Database, nodeUuid: string): Jobs {
       // What is stored goes first: anybody may have a call refused under the uuid of another's job.
       return row?.state === 'Done' ? row : (refused.get(uuid) ?? row)
     },
-    done: (uuid) =>
-      new Promise((resolve, reject) => {
-        const job = live.get(uuid)
-        if (job === undefined) reject(new Error(`no running job ${uuid}`))
-        else job.waiters.push(resolve)
-      }),
+    done: (uuid) => {
+      const job = live.get(uuid)
+      if (job !== undefined) return new Promise((resolve) => job.waiters.push(resolve))
+      return doneElsewhere(deps, uuid)
+    },
     progress: (uuid, entry) => {
       const entries = live.get(uuid)?.entries
       if (entries === undefined) return
@@ -162,7 +187,19 @@ export function createJobs(db: Database, nodeUuid: string): Jobs {
     progressOf: (uuid) => live.get(uuid),
     idle: (timeoutMs) => waitForEnds([...live.values()], timeoutMs),
     running: () => [...live].map(([uuid, job]) => ({ uuid, ...pick(job) })),
-    failInterrupted: (errorOf) => failInterrupted(db, nodeUuid, errorOf),
+    orphans: async (isOurs) => {
+      const isAlive =
+        deps.isAlive ?? ((nodeUuid, run) => nodeUuid === owner.nodeUuid && run === owner.incarnation)
+      const jobs = await find(db, jobRecord, { state: 'Processing' })
+      return jobs
+        .filter((job) => isOurs(job.uuid) && !isAlive(job.nodeUuid, job.incarnation ?? -1))
+        .map((job) => job.uuid)
+    },
+    settleOrphan: async (uuid, error) => {
+      const result = JSON.stringify({ error: toErrorBody(error) } satisfies JobResult)
+      const end = { state: 'Done', result, finishDate: Date.now() }
+      await db.write((tx) => update(tx, jobRecord, { uuid, state: 'Processing' }, end))
+    },
     purge: (olderThanMs) =>
       db.write((tx) =>
         remove(tx, jobRecord, { state: 'Done', createDate: lessThan(Date.now() - olderThanMs) }),
@@ -188,23 +225,25 @@ function pick(job: Live): { apiName: string; createDate: number } {
   return { apiName: job.apiName, createDate: job.createDate }
 }
 
-async function failInterrupted(
-  db: Database,
-  nodeUuid: string,
-  errorOf: (uuid: string) => CloudError,
-): Promise<number> {
-  const jobs = await find(db, jobRecord, { nodeUuid, state: 'Processing' })
-  for (const { uuid } of jobs) {
-    const result = JSON.stringify({ error: toErrorBody(errorOf(uuid)) } satisfies JobResult)
-    await db.write((tx) => update(tx, jobRecord, { uuid }, { state: 'Done', result, finishDate: Date.now() }))
+async function doneElsewhere({ db, owner, askNode }: JobsDeps, uuid: string): Promise<JobResult> {
+  for (;;) {
+    const row = await findOne(db, jobRecord, { uuid })
+    if (row === undefined) throw new Error(`no job ${uuid}`)
+    if (row.result !== undefined) return JSON.parse(row.result) as JobResult
+    try {
+      if (row.nodeUuid !== owner.nodeUuid && askNode !== undefined) return await askNode(row.nodeUuid, uuid)
+    } catch {
+      // The node died, or does not know the job: who takes its work over records the result.
+    }
+    await setTimeout(LOOK_AGAIN_MS)
   }
-  return jobs.length
 }
 
 function stored(
   row:
     | {
         apiName: string
+        nodeUuid: string
         state: string
         createDate: number
         finishDate?: number | undefined
@@ -218,6 +257,7 @@ function stored(
     apiName: row.apiName,
     createDate: row.createDate,
     finishDate: row.finishDate,
+    nodeUuid: row.nodeUuid,
     result: row.result === undefined ? undefined : (JSON.parse(row.result) as JobResult),
   }
 }

@@ -1,5 +1,6 @@
 import type { SenderEpoch } from '#agent-rpc'
 import type { Bus, Events } from '#bus'
+import type { Cluster } from '#cluster'
 import type { Api, ConfigDefinition, Infer, Input, Message, Output, Resource, Shape } from '#contract'
 import type { Database, Migration } from '#db'
 import type { Disposable, KeyedQueues, Logger } from '#kernel'
@@ -45,16 +46,20 @@ export type ApiHandler<A> = (input: Input<A>, call: ApiCall) => Promise<Output<A
 type ReplyOf<A> = A extends Api<Shape, infer O> ? { [K in keyof Infer<O>]: unknown } : never
 
 export interface HandleOptions<I> {
-  /** The queue the call runs in: calls with the same key run one after the other. */
-  readonly key?: (input: I) => string
+  /** The queue the call runs in, `<kind>:<id>`: calls with the same key run one after the other, on the node that owns the id. */
+  readonly key?: (input: I) => string | Promise<string>
+  /** The call creates one resource and gets a `resourceUuid` when the client chose none, so that the key can name it. */
+  readonly creates?: boolean
 }
 
 export interface PluginContext {
   readonly db: Database
   readonly bus: Bus
+  readonly cluster: Cluster
   readonly query: QueryEngine
   readonly config: Config
   readonly events: Events
+  /** Queues of this node alone; work on a resource goes through `bus.enter` or a message, which know its owner. */
   readonly queues: KeyedQueues
   readonly workflows: WorkflowEngine
   readonly jobs: Jobs
@@ -77,8 +82,11 @@ export interface PluginContext {
   onReady(start: () => void | Promise<void>): void
   /** Stops with the plugin, in reverse order of registration. */
   own<T extends Disposable>(item: T): T
-  /** Runs `work` every `seconds()`; one run never overlaps the next, a failure is logged. */
-  every(name: string, seconds: () => number, work: () => Promise<void>): void
+  /**
+   * Runs `work` every `seconds()`; one run never overlaps the next, a failure is logged. With several nodes it runs on one of them,
+   * or with `each node` on all: such work looks only after what the node owns.
+   */
+  every(name: string, seconds: () => number, work: () => Promise<void>, on?: 'one node' | 'each node'): void
 }
 
 /** Facts about this management node. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createSimulatedWorld, type SimulatedWorld } from '#agents/simulator/world.ts'
 import type { CallInput } from '#client'
 import type { Api, Output } from '#contract'
-import { find } from '#db'
+import { type Database, find } from '#db'
 import { type Logger, newUuid, silentLogger, waitFor } from '#kernel'
 import { type Cloud, type CloudOptions, createCloud, type Plugin } from '#plugin-host'
 import { host } from '#plugins/host/contract/resources.ts'
@@ -32,7 +32,11 @@ export interface TestCloud {
   dispose(): Promise<void>
 }
 
-export interface TestCloudOptions extends Partial<Pick<CloudOptions, 'observe' | 'journal'>> {
+type PassedOn = Pick<CloudOptions, 'observe' | 'journal' | 'transport' | 'heartbeatMs' | 'onFenced'>
+
+export interface TestCloudOptions extends Partial<PassedOn> {
+  /** Stands before the database, to cut it off. */
+  readonly wrap?: (db: Database) => Database
   readonly world?: SimulatedWorld
   /** Runs on data that exist; they are left there. */
   readonly data?: { readonly dir: string; readonly nodeUuid: string }
@@ -48,15 +52,9 @@ export async function createTestCloud(options: TestCloudOptions = {}): Promise<T
   let bootedAt = Date.now()
   const boot = async () => {
     const plugins = (options.plugins ?? allPlugins)(createSimulatorPlugin(world))
-    const { observe, journal } = options
-    const cloud = await createCloud({
-      plugins,
-      db: await openTestDatabase(dataDir),
-      node,
-      log: options.log ?? silentLogger,
-      ...(observe === undefined ? {} : { observe }),
-      ...(journal === undefined ? {} : { journal }),
-    })
+    const db = await openTestDatabase(dataDir)
+    const { world: _, data: __, plugins: ___, wrap, log = silentLogger, ...passedOn } = options
+    const cloud = await createCloud({ ...passedOn, plugins, db: wrap?.(db) ?? db, node, log })
     bootedAt = Date.now()
     await cloud.start()
     const params = { accountName: 'admin', password: sentForm('password') }

@@ -17,6 +17,7 @@ export { type BrokerPlace, type Rabbitmq, type RabbitmqOptions, startRabbitmq } 
 export { type Arrangement, arrange, type Place, type WorkflowScenario, withCopy } from './scenario.ts'
 export { addIso, inventoryOf, type Shown, simulatedHost, startCloud } from './scene.ts'
 export { type TempDatabase, tempDatabase, tempDir } from './temp-database.ts'
+export { createTestCluster, type TestCluster, type TestNode } from './test-cluster.ts'
 export { openTestDatabase, tableNames, testDialect } from './test-database.ts'
 export { DoomedProcesses, type Kill, killAndRecover, killsOf } from './workflow-kills.ts'
 export { type Reference, referenceOf, workflowLaws } from './workflow-laws.ts'

@@ -14,6 +14,9 @@ const ignoredTables = new Set([
   // Each start of a process logs in anew.
   'SessionVO',
   'SchemaMigration',
+  // Each start of a node is a run of its own.
+  'ClusterEpochVO',
+  'ClusterMemberVO',
 ])
 /** `ipInLong` says in another way what `ip` says; free physical space is what was measured last. */
 const ignoredColumns = new Set(['ipInLong', 'availablePhysicalCapacity'])

@@ -5,7 +5,8 @@ import { CloudError, currentTask, defineError, silentLogger, withTask } from '#k
 import { tempDatabase } from '#testkit'
 import { defineStep, defineWorkflow, type Flow, noUndo, type Step, type Workflow } from './define.ts'
 import { createWorkflowEngine, type WorkflowEngine, type WorkflowObserver } from './engine.ts'
-import { createJournal, type Journal, workflowMigration } from './journal.ts'
+import { recoverAll } from './file-workflow.testing.ts'
+import { createJournal, type Journal, workflowMigration, workflowOwnerMigration } from './journal.ts'
 
 /** What steps did, in order, and where they fail. */
 class World {
@@ -40,11 +41,16 @@ interface Setup {
 }
 
 async function setup(t: TestContext): Promise<Setup> {
-  const { db } = await tempDatabase(t, [workflowMigration])
-  const journal = createJournal(db, 'node-1')
+  const { db } = await tempDatabase(t, [workflowMigration, workflowOwnerMigration])
+  let runs = 0
+  const nextRun = () => {
+    runs += 1
+    return createJournal(db, { nodeUuid: 'node-1', incarnation: runs })
+  }
+  const journal = nextRun()
   const engine: Setup['engine'] = (observe, ...workflows) => {
     const made = createWorkflowEngine({
-      journal,
+      journal: nextRun(),
       log: silentLogger,
       ...(observe === undefined ? {} : { observe }),
     })
@@ -348,7 +354,7 @@ for (const step of ['a', 'b', 'c'])
       void engine(observe).run(chain(world), 'x')
       await reached
       world.log.length = 0
-      const [recovered] = await engine(undefined, chain(world) as never).recover()
+      const [recovered] = await recoverAll(engine(undefined, chain(world) as never))
       assert.deepEqual([recovered?.name, recovered?.outcome], ['chain', 'rolled back'])
       const all = ['undo c b:a:x undefined', 'undo b a:x "b:a:x"', 'undo a x "a:x"']
       const expected = all
@@ -366,7 +372,7 @@ for (const step of ['a', 'b', 'c'])
       void engine(observe).run(chain(world, 'resume'), 'x')
       await reached
       world.log.length = 0
-      const [recovered] = await engine(undefined, chain(world, 'resume') as never).recover()
+      const [recovered] = await recoverAll(engine(undefined, chain(world, 'resume') as never))
       assert.equal(recovered?.outcome, 'finished')
       const all = ['run a x', 'run b a:x', 'run c b:a:x']
       assert.deepEqual(world.log, all.slice('abc'.indexOf(step)))
@@ -380,7 +386,7 @@ test('a crash during rollback goes on with what is left, with the first error', 
   void engine(observe).run(chain(world, 'resume'), 'x')
   await reached
   world.log.length = 0
-  const [recovered] = await engine(undefined, chain(world, 'resume') as never).recover()
+  const [recovered] = await recoverAll(engine(undefined, chain(world, 'resume') as never))
   assert.equal(recovered?.outcome, 'rolled back')
   assert.equal(recovered?.error?.details, 'c broke (at step c of chain)')
   assert.deepEqual(world.log, ['undo b a:x "b:a:x"', 'undo a x "a:x"'])
@@ -397,7 +403,7 @@ test('a resumed body that fails early takes back what it had not come by, too', 
   const steps = [a, b, c]
   const body = (flow: Flow) => flow.step(b, 'other')
   const changed = defineWorkflow('chain', steps, body, { afterCrash: 'resume' })
-  const [recovered] = await engine(undefined, changed as never).recover()
+  const [recovered] = await recoverAll(engine(undefined, changed as never))
   assert.equal(recovered?.outcome, 'rolled back')
   assert.match(recovered?.error?.details ?? '', /came to b when resumed, but had begun a/)
   assert.deepEqual(world.log, ['undo c b:a:x undefined', 'undo b a:x "b:a:x"', 'undo a x "a:x"'])
@@ -417,7 +423,7 @@ test('a resumed step runs with the input that was journalled, which is what coul
   const { observe, reached } = crashAt('a', 'ran')
   void engine(observe).run(make(), 'x')
   await reached
-  await engine(undefined, make() as never).recover()
+  await recoverAll(engine(undefined, make() as never))
   assert.deepEqual(world.log, ['run a 1', 'run a 1'])
 })
 
@@ -427,14 +433,20 @@ test('a workflow or a step that the program no longer has is left stuck, and tak
   void engine(observe).run(chain(world), 'x')
   await reached
   world.log.length = 0
-  const [lost] = await engine().recover()
+  const [lost] = await recoverAll(engine())
   assert.equal(lost?.outcome, 'stuck')
   assert.match(lost?.error?.details ?? '', /no plugin knows the workflow chain/)
   const a = world.step('a')
   const shorter = defineWorkflow<string, unknown>('chain', [a], (f, i) => f.step(a, i))
-  assert.equal((await engine(undefined, shorter as never).retryStuck()).length, 1)
+  const second = engine(undefined, shorter as never)
+  assert.deepEqual(await recoverAll(second), [], 'what is stuck is only made its own')
+  assert.equal((await second.retryStuck()).length, 1)
   assert.deepEqual(world.log, [])
-  assert.deepEqual(await engine(undefined, chain(world) as never).retryStuck(), [])
+  const third = engine(undefined, chain(world) as never)
+  assert.deepEqual(await third.retryStuck(), [], 'what was not taken over is not touched')
+  assert.deepEqual(world.log, [])
+  await recoverAll(third)
+  assert.deepEqual(await third.retryStuck(), [])
   assert.deepEqual(world.log, ['undo b a:x undefined', 'undo a x "a:x"'])
   assert.equal(await rowsLeft(db), 0)
 })
@@ -454,9 +466,10 @@ test('what a workflow started is recovered before the workflow itself, and only 
   void first.run(parent, 'x')
   await crash.reached
   world.log.length = 0
-  const stranger = createWorkflowEngine({ journal: createJournal(db, 'node-2'), log: silentLogger })
-  assert.deepEqual(await stranger.recover(), [])
-  await engine(undefined, parent as never, child as never).recover()
+  const other = createJournal(db, { nodeUuid: 'node-2', incarnation: 1 })
+  const stranger = createWorkflowEngine({ journal: other, log: silentLogger, isAlive: () => true })
+  assert.deepEqual(await stranger.orphans(), [])
+  await recoverAll(engine(undefined, parent as never, child as never))
   assert.deepEqual(world.log, ['undo inner x undefined', 'undo outer'])
 })
 

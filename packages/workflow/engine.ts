@@ -35,8 +35,13 @@ export interface WorkflowEngine {
   register(workflow: Workflow<never, unknown>): void
   /** Runs a workflow; when it fails, everything is taken back and the error tells so. */
   run<I, O>(workflow: Workflow<I, O>, input: I, options?: RunOptions<O>): Promise<O>
-  /** Rolls back or resumes what an earlier process left; returns what was done. Called once, before work is accepted. */
-  recover(): Promise<RecoveredWorkflow[]>
+  /** What runs of nodes left that are over, newest first: what a workflow started comes before the workflow itself. */
+  orphans(): Promise<WorkflowRow[]>
+  /**
+   * Rolls an orphan back, or resumes it, as this run's own. One that is stuck is only made this run's, to be tried again. Returns
+   * undefined when another node was faster. The caller is in the queues the workflow was in.
+   */
+  takeOver(orphan: WorkflowRow): Promise<RecoveredWorkflow | undefined>
   /** Takes back what is left of every workflow nobody works on any more; returns those of which something is still left. */
   retryStuck(): Promise<WorkflowRow[]>
   /**
@@ -47,6 +52,10 @@ export interface WorkflowEngine {
   /** Forgets a stuck workflow; a person took care of what it left. Refuses one that does not exist or is being worked on. */
   abandon(workflowUuid: string): Promise<void>
   unfinished(): Promise<WorkflowRow[]>
+  /** Whether a workflow of any node is still to be finished or taken back; one that is stuck waits for something else. */
+  isUnsettled(workflowUuid: string): Promise<boolean>
+  /** Whether a task has such a workflow. */
+  isUnsettledTask(taskId: string): Promise<boolean>
   readonly registered: ReadonlyMap<string, Workflow<never, unknown>>
 }
 
@@ -61,6 +70,8 @@ export interface RecoveredWorkflow {
 export interface EngineDeps {
   readonly journal: Journal
   readonly log: Logger
+  /** Whether a run of a node still works. Only this one when absent. */
+  readonly isAlive?: (nodeUuid: string, incarnation: number) => boolean
   readonly observe?: WorkflowObserver
 }
 
@@ -68,7 +79,11 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
   const registered = new Map<string, Workflow<never, unknown>>()
   // What this process works on right now; everything else in the journal was left by a crash or is stuck.
   const live = new Set<string>()
-  const idle = async () => (await deps.journal.unfinished()).filter((row) => !live.has(row.uuid))
+  const { journal } = deps
+  const isMine = (nodeUuid: string, incarnation: number) =>
+    nodeUuid === journal.owner.nodeUuid && incarnation === journal.owner.incarnation
+  const idle = async () =>
+    (await journal.unfinished()).filter((row) => isMine(row.nodeUuid, row.incarnation) && !live.has(row.uuid))
   const recovering = new Map<string, Promise<RecoveredWorkflow>>()
   const recover = (row: WorkflowRow, mayResume: boolean) => {
     const work = () => recoverOne(deps, registered.get(row.name), row, mayResume)
@@ -86,12 +101,10 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
       const uuid = newUuid()
       return whileLive(live, uuid, () => execute(deps, workflow, uuid, input, options ?? {}))
     },
-    recover: async () => {
-      const rows = (await idle()).filter((row) => row.state !== workflowState.stuck)
-      const done: RecoveredWorkflow[] = []
-      // Newest first: what a workflow started is taken back before the workflow itself.
-      for (const row of rows.reverse()) done.push(await recover(row, true))
-      return done
+    orphans: async () => (await journal.orphans(deps.isAlive ?? isMine)).reverse(),
+    takeOver: async (orphan) => {
+      if (!(await journal.claim(orphan)) || orphan.state === workflowState.stuck) return undefined
+      return recover(orphan, true)
     },
     retryStuck: async () => {
       // Its caller was told that it failed, so it is never resumed.
@@ -110,7 +123,9 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
       if (live.has(uuid)) throw beingWorkedOn(row, 'abandoned')
       await deps.journal.end(uuid)
     },
-    unfinished: () => deps.journal.unfinished(),
+    unfinished: () => journal.unfinished(),
+    isUnsettled: (uuid) => journal.isUnsettled({ uuid }),
+    isUnsettledTask: (taskId) => journal.isUnsettled({ taskId }),
   }
 }
 

@@ -3,7 +3,12 @@ import { join } from 'node:path'
 import { type Database, openMariadb, openSqlite } from '#db'
 import { silentLogger } from '#kernel'
 import { defineStep, defineWorkflow, type Flow } from './define.ts'
-import { createWorkflowEngine, type WorkflowEngine, type WorkflowObserver } from './engine.ts'
+import {
+  createWorkflowEngine,
+  type RecoveredWorkflow,
+  type WorkflowEngine,
+  type WorkflowObserver,
+} from './engine.ts'
 import { createJournal } from './journal.ts'
 
 /** A workflow whose effects are files, so that they outlive a killed process; run by itself, it is killed where it is told to. */
@@ -43,9 +48,21 @@ export function fileWorkflow(
     afterCrash: kind === 'resume' ? 'resume' : 'rollback',
   })
   const observe = options.observe === undefined ? {} : { observe: options.observe }
-  const engine = createWorkflowEngine({ journal: createJournal(db, 'node'), log: silentLogger, ...observe })
+  // Each process is a run of its own.
+  const journal = createJournal(db, { nodeUuid: 'node', incarnation: process.pid })
+  const engine = createWorkflowEngine({ journal, log: silentLogger, ...observe })
   engine.register(workflow as never)
   return { engine, run: () => engine.run(workflow, {}), files: () => readdirSync(dir).toSorted() }
+}
+
+/** What a node does at its start with what earlier runs left. */
+export async function recoverAll(engine: WorkflowEngine): Promise<RecoveredWorkflow[]> {
+  const recovered: RecoveredWorkflow[] = []
+  for (const orphan of await engine.orphans()) {
+    const one = await engine.takeOver(orphan)
+    if (one !== undefined) recovered.push(one)
+  }
+  return recovered
 }
 
 /** The database of the parent's `tempDatabase` in `dir`. */

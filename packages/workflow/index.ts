@@ -17,4 +17,14 @@ export {
   type WorkflowMoment,
   type WorkflowObserver,
 } from './engine.ts'
-export { createJournal, createNoJournal, type Journal, workflowMigration, workflowRecord } from './journal.ts'
+export {
+  createJournal,
+  createNoJournal,
+  type Journal,
+  type Owner,
+  type WorkflowRow,
+  workflowMigration,
+  workflowOwnerMigration,
+  workflowRecord,
+  workflowState,
+} from './journal.ts'

@@ -1,5 +1,17 @@
-import { bool, defineResource, int, optional, text, timestamp } from '#contract'
-import { type Database, discard, find, insert, type Migration, type Tx, update } from '#db'
+import { bool, defineResource, type Infer, int, long, optional, text, timestamp } from '#contract'
+import {
+  count,
+  type Database,
+  discard,
+  find,
+  insert,
+  isNull,
+  type Migration,
+  not,
+  type Tx,
+  update,
+  type Where,
+} from '#db'
 
 export const workflowState = { running: 'Running', rollingBack: 'RollingBack', stuck: 'Stuck' } as const
 
@@ -13,6 +25,8 @@ export const workflowRecord = defineResource({
     state: text('Running, RollingBack or Stuck.'),
     taskId: optional(text('The API call it works for.')),
     nodeUuid: text('Management node that runs it.'),
+    incarnation: optional(long('The run of that node.')),
+    queueKeys: optional(text('JSON of the keys of the queues it runs in, outermost first.')),
     input: text('JSON.'),
     error: optional(text('JSON of what made it roll back.')),
     createDate: timestamp('When it began.'),
@@ -70,6 +84,18 @@ export const workflowMigration: Migration = {
   ],
 }
 
+/** Whose a workflow is, so that another node can take it over. */
+export const workflowOwnerMigration: Migration = {
+  id: '0030-workflow-owner',
+  addColumns: { WorkflowVO: { incarnation: 'long?', queueKeys: 'json?' } },
+}
+
+/** A run of a management node. */
+export interface Owner {
+  readonly nodeUuid: string
+  readonly incarnation: number
+}
+
 export interface StepRow {
   readonly seq: number
   readonly name: string
@@ -83,6 +109,9 @@ export interface WorkflowRow {
   readonly name: string
   readonly state: string
   readonly taskId: string | undefined
+  readonly nodeUuid: string
+  readonly incarnation: number
+  readonly queueKeys: readonly string[]
   readonly input: unknown
   readonly error: unknown
   readonly createDate: number
@@ -90,10 +119,9 @@ export interface WorkflowRow {
 
 /** The durable memory of what was begun. Every method returns when its change is on disk. */
 export interface Journal {
-  begin(
-    workflow: { uuid: string; name: string; taskId: string | undefined; input: unknown },
-    step: NewStep,
-  ): Promise<void>
+  /** Whose workflows it begins. */
+  readonly owner: Owner
+  begin(workflow: NewWorkflow, step: NewStep): Promise<void>
   step(workflowUuid: string, step: NewStep): Promise<void>
   rollingBack(workflowUuid: string, error: unknown): Promise<void>
   undone(workflowUuid: string, seq: number): Promise<void>
@@ -101,9 +129,24 @@ export interface Journal {
   stuck(workflowUuid: string): Promise<void>
   /** Forgets the workflow; `also` is committed together with it. */
   end(workflowUuid: string, also?: (tx: Tx) => Promise<void>): Promise<void>
-  /** Workflows of this node, oldest first; only those in `state` when it is given. */
-  unfinished(state?: string): Promise<WorkflowRow[]>
+  /** Workflows of this node, oldest first. */
+  unfinished(): Promise<WorkflowRow[]>
+  /** Workflows of runs of nodes that are over, oldest first. */
+  orphans(isAlive: (nodeUuid: string, incarnation: number) => boolean): Promise<WorkflowRow[]>
+  /** Whether there is such a workflow of any node that is not stuck. */
+  isUnsettled(which: { readonly uuid: string } | { readonly taskId: string }): Promise<boolean>
+  /** Makes a workflow of another run this one's. False when somebody else was faster. */
+  claim(row: WorkflowRow): Promise<boolean>
   steps(workflowUuid: string): Promise<StepRow[]>
+}
+
+export interface NewWorkflow {
+  readonly uuid: string
+  readonly name: string
+  readonly taskId: string | undefined
+  /** Keys of the queues it runs in, outermost first. */
+  readonly queueKeys: readonly string[]
+  readonly input: unknown
 }
 
 export interface NewStep {
@@ -113,7 +156,8 @@ export interface NewStep {
   readonly previousOutput: unknown
 }
 
-export function createJournal(db: Database, nodeUuid: string): Journal {
+/** `owner` is read whenever a workflow begins: the run of a node is known only when it has joined. */
+export function createJournal(db: Database, owner: Owner): Journal {
   // Recovery goes by age, newest first; two that begin in the same millisecond must not tie.
   let newest = 0
   const nextCreateDate = () => {
@@ -129,14 +173,16 @@ export function createJournal(db: Database, nodeUuid: string): Journal {
       previousOutput: step.previousOutput === undefined ? undefined : JSON.stringify(step.previousOutput),
       undone: false,
     })
+  const all = async (where: Where<Infer<typeof workflowRecord.fields>>) =>
+    (await find(db, workflowRecord, where, { orderBy: ['createDate'] })).map(fromRecord)
   return {
-    begin: ({ uuid, name, taskId, input }, step) =>
+    owner,
+    begin: ({ uuid, name, taskId, queueKeys, input }, step) =>
       db.write(async (tx) => {
+        const { nodeUuid, incarnation } = owner
         const row = {
-          uuid,
-          name,
-          taskId,
-          nodeUuid,
+          ...{ uuid, name, taskId, nodeUuid, incarnation },
+          queueKeys: queueKeys.length === 0 ? undefined : JSON.stringify(queueKeys),
           input: JSON.stringify(input ?? null),
           createDate: nextCreateDate(),
         }
@@ -167,17 +213,30 @@ export function createJournal(db: Database, nodeUuid: string): Journal {
         await discard(tx, workflowRecord, { uuid })
         await also?.(tx)
       }),
-    unfinished: async (state) => {
-      const where = state === undefined ? { nodeUuid } : { nodeUuid, state }
-      const rows = await find(db, workflowRecord, where, { orderBy: ['createDate'] })
-      return rows.map((row) => ({
-        ...row,
-        taskId: row.taskId,
-        input: JSON.parse(row.input),
-        error: row.error === undefined ? undefined : JSON.parse(row.error),
-      }))
+    unfinished: () => all({ nodeUuid: owner.nodeUuid }),
+    orphans: async (isAlive) => (await all({})).filter((row) => !isAlive(row.nodeUuid, row.incarnation)),
+    isUnsettled: async (which) =>
+      (await count(db, workflowRecord, { ...which, state: not(workflowState.stuck) })) > 0,
+    claim: async ({ uuid, nodeUuid, incarnation }) => {
+      const was = { uuid, nodeUuid, incarnation: incarnation === UNKNOWN_RUN ? isNull : incarnation }
+      const mine = { nodeUuid: owner.nodeUuid, incarnation: owner.incarnation }
+      return (await db.write((tx) => update(tx, workflowRecord, was, mine))) > 0
     },
     steps: (workflowUuid) => stepsOf(db, workflowUuid),
+  }
+}
+
+// Begun by a version that did not tell runs apart.
+const UNKNOWN_RUN = -1
+
+function fromRecord(row: Infer<typeof workflowRecord.fields>): WorkflowRow {
+  return {
+    ...row,
+    taskId: row.taskId,
+    incarnation: row.incarnation ?? UNKNOWN_RUN,
+    queueKeys: row.queueKeys === undefined ? [] : (JSON.parse(row.queueKeys) as string[]),
+    input: JSON.parse(row.input),
+    error: row.error === undefined ? undefined : JSON.parse(row.error),
   }
 }
 
@@ -201,6 +260,10 @@ async function stepsOf(db: Database, workflowUuid: string): Promise<StepRow[]> {
 export function createNoJournal(db: Database): Journal {
   const nothing = async () => {}
   return {
+    owner: { nodeUuid: '', incarnation: 0 },
+    orphans: async () => [],
+    isUnsettled: async () => false,
+    claim: async () => false,
     begin: nothing,
     step: nothing,
     rollingBack: nothing,

@@ -5,14 +5,14 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { tempDatabase } from '#testkit'
-import { fileWorkflow } from './file-workflow.testing.ts'
-import { workflowMigration } from './journal.ts'
+import { fileWorkflow, recoverAll } from './file-workflow.testing.ts'
+import { workflowMigration, workflowOwnerMigration } from './journal.ts'
 
 const child = fileURLToPath(new URL('./file-workflow.testing.ts', import.meta.url))
 
 /** Runs the workflow in a process of its own, which kills itself with SIGKILL at the moment; then recovers here. */
 async function killAndRecover(t: TestContext, args: readonly string[]) {
-  const { db, dir: data } = await tempDatabase(t, [workflowMigration])
+  const { db, dir: data } = await tempDatabase(t, [workflowMigration, workflowOwnerMigration])
   const dir = join(data, 'files')
   mkdirSync(dir)
   const [kind = ''] = args
@@ -21,7 +21,7 @@ async function killAndRecover(t: TestContext, args: readonly string[]) {
   })
   assert.equal(signal, 'SIGKILL', 'the process did not come to the moment')
   const { engine, files } = fileWorkflow(db, dir, kind)
-  const recovered = await engine.recover()
+  const recovered = await recoverAll(engine)
   const rows = await db.all(
     'SELECT uuid FROM WorkflowVO UNION ALL SELECT workflowUuid FROM WorkflowStepVO',
     [],

@@ -1,4 +1,4 @@
-import { CloudError, describeError, sysErrors, type Task, toErrorBody } from '#kernel'
+import { CloudError, describeError, heldKeys, sysErrors, type Task, toErrorBody } from '#kernel'
 import type { AnyStep, Flow, Step, StepContext, Workflow } from './define.ts'
 import type { EngineDeps } from './engine.ts'
 import type { StepRow } from './journal.ts'
@@ -143,7 +143,8 @@ class WorkflowRun implements Run {
     const record = { seq, name: step, input, previousOutput: this.#previousOutput }
     if (seq > 0) return this.#deps.journal.step(uuid, record)
     requireJson(this.#of.input, name, 'its input')
-    await this.#deps.journal.begin({ uuid, name, taskId: this.#taskId(), input: this.#of.input }, record)
+    const workflow = { uuid, name, taskId: this.#taskId(), queueKeys: heldKeys(), input: this.#of.input }
+    await this.#deps.journal.begin(workflow, record)
   }
 
   #taskId(): string | undefined {

@@ -16,10 +16,11 @@ export function createPing(ctx: PluginContext, connections: Connections): () => 
     const { uuid } = storage
     if (storage.status === backupStorageStatus.connected && (await answers(ctx, connections, storage))) return
     const work = () => settle(ctx, connections, uuid)
-    await ctx.queues.run(`backup-storage:${uuid}`, 'ping of a backup storage', work)
+    await ctx.bus.enter(`backup-storage:${uuid}`, 'ping of a backup storage', work)
   }
   return async () => {
-    const storages = await find(ctx.db, backupStorage, {})
+    const all = await find(ctx.db, backupStorage, {})
+    const storages = all.filter(({ uuid }) => ctx.cluster.owns(`backup-storage:${uuid}`))
     await Promise.all(storages.map((storage) => limiter.run(() => look(storage))))
   }
 }

@@ -35,6 +35,6 @@ export const backupStoragePlugin = definePlugin({
     ctx.serve(imageAddress, ({ backupStorageUuid }) => connections.imageAddress(backupStorageUuid))
     ctx.hook(zoneHook, { beforeDelete: (zoneUuid) => refuseAttachedZone(ctx.db, zoneUuid) })
     const pingAll = createPing(ctx, connections)
-    ctx.every('ping of backup storages', () => ctx.config.get(pingInterval), pingAll)
+    ctx.every('ping of backup storages', () => ctx.config.get(pingInterval), pingAll, 'each node')
   },
 })

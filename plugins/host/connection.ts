@@ -8,7 +8,7 @@ import { pingInterval } from './contract/configs.ts'
 import { type HostFacts, hostConnector, hostHook } from './contract/extensions.ts'
 import { type Host, host } from './contract/resources.ts'
 import { hostStatus } from './contract/states.ts'
-import { createRounds, runOf } from './rounds.ts'
+import { createRounds, isOurs, runOf } from './rounds.ts'
 
 /** Keeps track of which hosts can be reached, and brings them back. What it knows beyond the database is only who listens. */
 export interface HostConnections {
@@ -22,6 +22,8 @@ export interface HostConnections {
   markDown(row: Host): Promise<void>
   /** Begins to look after every host once: pings, and reconnects those that answer again. One that takes long keeps no other waiting. */
   lookAfterAll(): Promise<void>
+  /** Lets go of hosts that belong to other nodes now. */
+  letGo(): void
   dispose(): Promise<void>
 }
 
@@ -41,9 +43,9 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
   }
   // A ping may find a host back while an operator reconnects or removes it.
   const connect = (hostUuid: string) =>
-    ctx.queues.run(`connect:${hostUuid}`, 'connect host', () => connectOnce(hostUuid))
+    ctx.bus.enter(`connect:${hostUuid}`, 'connect host', () => connectOnce(hostUuid))
   const leave = (hostUuid: string, work: () => Promise<void>) =>
-    ctx.queues.run(`connect:${hostUuid}`, 'remove host', () => {
+    ctx.bus.enter(`connect:${hostUuid}`, 'remove host', () => {
       unfollow(hostUuid)
       return work()
     })
@@ -68,6 +70,9 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
     leave,
     markDown,
     lookAfterAll: rounds.lookAfterAll,
+    letGo: () => {
+      for (const uuid of [...followed.keys()]) if (!isOurs(ctx, { uuid })) unfollow(uuid)
+    },
     dispose: async () => {
       await rounds.dispose()
       for (const uuid of [...followed.keys()]) unfollow(uuid)
@@ -93,11 +98,16 @@ async function prepareHost(
   return run
 }
 
-/** After a start every host is looked after at once; until it is proven otherwise it keeps the status it had. */
+/** After a start, and when hosts come from or go to other nodes, all are looked after at once; until it is proven otherwise they keep their status. */
 export function startConnections(ctx: PluginContext, connections: HostConnections): void {
-  void connections
-    .lookAfterAll()
-    .catch((error) => ctx.log.error({ err: describeError(error) }, 'hosts could not be looked after'))
+  const look = () => {
+    connections.letGo()
+    connections
+      .lookAfterAll()
+      .catch((error) => ctx.log.error({ err: describeError(error) }, 'hosts could not be looked after'))
+  }
+  look()
+  ctx.cluster.onChange(look)
 }
 
 export const connectionInterval = (ctx: PluginContext) => () => ctx.config.get(pingInterval)

@@ -29,6 +29,6 @@ export const hostPlugin = definePlugin({
     servePlacement(ctx)
     ctx.queries(queryHost)
     ctx.onReady(() => startConnections(ctx, connections))
-    ctx.every('look after hosts', connectionInterval(ctx), () => connections.lookAfterAll())
+    ctx.every('look after hosts', connectionInterval(ctx), () => connections.lookAfterAll(), 'each node')
   },
 })

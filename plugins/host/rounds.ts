@@ -69,8 +69,8 @@ export function createRounds(ctx: PluginContext, deps: RoundsDeps): Rounds {
   }
   return {
     lookAfterAll: async () => {
-      const rows = (await find(ctx.db, host, {})).filter((row) => row.status !== hostStatus.connecting)
-      for (const row of rows) begin(row.uuid, async () => row)
+      for (const row of await find(ctx.db, host, {}))
+        if (row.status !== hostStatus.connecting && isOurs(ctx, row)) begin(row.uuid, async () => row)
     },
     lookAfter: (uuid) => {
       // What is under way may have looked before that happened for which it is asked again.
@@ -87,6 +87,11 @@ export function createRounds(ctx: PluginContext, deps: RoundsDeps): Rounds {
 /** Names one run of the agent in one boot of its machine. */
 export function runOf(ping: { bootId: string; agentStartedAt: number }): string {
   return `${ping.bootId} ${ping.agentStartedAt}`
+}
+
+/** Each host is looked after by the node that owns it. */
+export function isOurs(ctx: PluginContext, { uuid }: Pick<Host, 'uuid'>): boolean {
+  return ctx.cluster.owns(`host:${uuid}`)
 }
 
 async function isGone(ctx: PluginContext, { uuid }: Host): Promise<boolean> {

@@ -31,9 +31,9 @@ export function handleSessions(ctx: PluginContext, sessions: Sessions): void {
     return { inventory: await sessions.open(found.uuid) }
   }
   // One after the other for each name: guesses at the same time would all be made before the first is counted.
-  ctx.handle(logInByAccount, ({ accountName, password }) =>
-    ctx.queues.run(`login:${accountName}`, logInByAccount.name, () => logIn(accountName, password)),
-  )
+  ctx.handle(logInByAccount, ({ accountName, password }) => logIn(accountName, password), {
+    key: ({ accountName }) => `login:${accountName}`,
+  })
 
   ctx.handle(logOut, async ({ sessionUuid }, call) => {
     const uuid = sessionUuid ?? call.sessionUuid

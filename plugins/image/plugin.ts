@@ -42,6 +42,11 @@ export const imagePlugin = definePlugin({
     ctx.queries(queryImage)
     ctx.serve(locateImage, (input) => locate(ctx.db, input))
     ctx.hook(backupStorageHook, createStorageHook(ctx))
-    ctx.every('expunge of deleted images', () => ctx.config.get(expungeInterval), createReaper(ctx, expunge))
+    ctx.every(
+      'expunge of deleted images',
+      () => ctx.config.get(expungeInterval),
+      createReaper(ctx, expunge),
+      'each node',
+    )
   },
 })

@@ -23,8 +23,9 @@ export function createReaper(
     if (policy === 'Never') return
     const latest = Date.now() - (policy === 'Direct' ? 0 : ctx.config.get(expungePeriod) * 1000)
     for (const imageUuid of await findDue(ctx, latest)) {
+      if (!ctx.cluster.owns(queueOf(imageUuid))) continue
       try {
-        await ctx.queues.run(queueOf(imageUuid), 'expunge of a deleted image', () =>
+        await ctx.bus.enter(queueOf(imageUuid), 'expunge of a deleted image', () =>
           expungeDue(ctx, expunge, imageUuid, latest),
         )
       } catch (error) {

@@ -1,5 +1,6 @@
-import { insert, remove, update } from '#db'
-import type { PluginContext } from '#plugin-host'
+import { memberUuids } from '#cluster'
+import { find, insert, remove, update } from '#db'
+import { type PluginContext, progressOf } from '#plugin-host'
 import { getCurrentTime, getVersion, isReadyToGo } from './contract/apis.ts'
 import { type NodeFacts, nodeFacts } from './contract/extensions.ts'
 import { managementNode } from './contract/resources.ts'
@@ -15,13 +16,13 @@ export function handleManagementNode(ctx: PluginContext): void {
   })
   ctx.handle(getTaskProgress, async ({ apiId, all }) => {
     const tasks = apiId === undefined ? ctx.jobs.running().map((job) => job.uuid) : [apiId]
-    const inventories = tasks.flatMap((uuid) => progressOf(ctx, uuid))
+    const inventories = (await Promise.all(tasks.map((uuid) => linesOf(ctx, uuid)))).flat()
     return { inventories: all === true || apiId === undefined ? inventories : inventories.slice(-1) }
   })
 }
 
-function progressOf(ctx: PluginContext, taskUuid: string) {
-  const task = ctx.jobs.progressOf(taskUuid)
+async function linesOf(ctx: PluginContext, taskUuid: string) {
+  const task = await progressOf(ctx.bus, ctx.jobs, taskUuid)
   if (task === undefined) return []
   return task.entries.map(({ percent, message, time }) => ({
     taskUuid,
@@ -42,6 +43,21 @@ export async function join(ctx: PluginContext): Promise<void> {
     await remove(tx, managementNode, { uuid: ctx.node.uuid })
     await insert(tx, managementNode, row)
   })
+}
+
+/** Rows of nodes that are no members any more; those that died could not remove theirs. */
+export async function forgetGone(ctx: PluginContext): Promise<void> {
+  await ctx.db.write(async (tx) => {
+    // As they are now: a node may have joined since this one looked.
+    const members = await memberUuids(tx)
+    for (const { uuid } of await find(tx, managementNode, {}))
+      if (!members.includes(uuid)) await remove(tx, managementNode, { uuid })
+  })
+}
+
+/** Goes with the node when it stops in order. */
+export async function leave(ctx: PluginContext): Promise<void> {
+  await ctx.db.write((tx) => remove(tx, managementNode, { uuid: ctx.node.uuid }))
 }
 
 export async function beat(ctx: PluginContext): Promise<void> {

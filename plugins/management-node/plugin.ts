@@ -1,8 +1,9 @@
+import { describeError } from '#kernel'
 import { definePlugin, readinessCheck } from '#plugin-host'
 import { queryManagementNode } from './contract/apis.ts'
 import { heartbeatInterval, resultLife, resultScan } from './contract/configs.ts'
 import { managementNode } from './contract/resources.ts'
-import { beat, handleManagementNode, join } from './handlers.ts'
+import { beat, forgetGone, handleManagementNode, join, leave } from './handlers.ts'
 import { managementNodeMigrations } from './migrations.ts'
 import { readinessChecks } from './readiness.ts'
 
@@ -15,11 +16,24 @@ export const managementNodePlugin = definePlugin({
     handleManagementNode(ctx)
     ctx.queries(queryManagementNode)
     for (const check of readinessChecks(ctx)) ctx.hook(readinessCheck, check)
-    ctx.onReady(() => join(ctx))
+    ctx.onReady(async () => {
+      await join(ctx)
+      await forgetGone(ctx)
+      ctx.own({ dispose: () => leave(ctx) })
+      ctx.cluster.onChange(() => {
+        forgetGone(ctx).catch((error) =>
+          ctx.log.warn(
+            { err: describeError(error) },
+            'nodes that are gone could not be removed from the list',
+          ),
+        )
+      })
+    })
     ctx.every(
       'heartbeat',
       () => ctx.config.get(heartbeatInterval),
       () => beat(ctx),
+      'each node',
     )
     ctx.every(
       'purge results',

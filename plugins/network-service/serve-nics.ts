@@ -5,7 +5,7 @@ import { host } from '#plugins/host/contract/resources.ts'
 import { hostStatus } from '#plugins/host/contract/states.ts'
 import { l2NetworkClusterRef } from '#plugins/l2-network/contract/resources.ts'
 import { l3Network } from '#plugins/l3-network/contract/resources.ts'
-import { nicsOnHost } from '#plugins/vm/contract/messages.ts'
+import { convergeServices, nicsOnHost } from '#plugins/vm/contract/messages.ts'
 import { vmInstance, vmNic } from '#plugins/vm/contract/resources.ts'
 import { type NetworkServiceDriver, networkServiceDriver, type ServedNic } from './contract/extensions.ts'
 import type { NicsOnHost } from './contract/messages.ts'
@@ -88,6 +88,7 @@ export async function refreshNetwork(
           (nic) => nic.l3NetworkUuid === l3NetworkUuid,
         )
         await applyTo(ctx, { hostUuid, nics })
+        await ctx.bus.call(convergeServices, { hostUuid, nics })
       } catch (error) {
         ctx.log.warn(
           { hostUuid, l3NetworkUuid, err: describeError(error) },

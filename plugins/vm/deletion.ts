@@ -63,9 +63,11 @@ export function handleDeletion(ctx: PluginContext): void {
       const before = Date.now() - ctx.config.get(expungePeriod) * 1000
       for (const vm of await find(ctx.db, vmInstance, { state: vmState.destroyed })) {
         if ((vm.deletedAt ?? before) >= before) continue
-        await ctx.queues.run(vmKey(vm.uuid), 'expunge', () => expungeQuietly(vm.uuid))
+        if (ctx.cluster.owns(vmKey(vm.uuid)))
+          await ctx.bus.enter(vmKey(vm.uuid), 'expunge', () => expungeQuietly(vm.uuid))
       }
     },
+    'each node',
   )
 
   async function expungeQuietly(uuid: string): Promise<void> {

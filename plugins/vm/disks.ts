@@ -3,10 +3,10 @@ import { get } from '#db'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { volume } from '#plugins/volume/contract/resources.ts'
-import { nicsOnHost, plugDisk, unplugDisk } from './contract/messages.ts'
-import { liveStates, servedStates } from './contract/states.ts'
-import { diskSpec, servedNics } from './spec.ts'
-import { findVm, getVm, vmsIn } from './store.ts'
+import { plugDisk, unplugDisk } from './contract/messages.ts'
+import { liveStates } from './contract/states.ts'
+import { diskSpec } from './spec.ts'
+import { findVm, getVm } from './store.ts'
 
 /** What other plugins may ask of VMs. */
 export function serveVms(ctx: PluginContext): void {
@@ -20,11 +20,5 @@ export function serveVms(ctx: PluginContext): void {
     const vm = await findVm(ctx.db, vmUuid)
     if (vm?.hostUuid === undefined || !liveStates.includes(vm.state)) return
     await (await agentOfHost(ctx, vm.hostUuid)).call(detachVolume, { vmUuid, installPath })
-  })
-  ctx.serve(nicsOnHost, async ({ hostUuid }) => {
-    const nics = []
-    for (const { uuid } of await vmsIn(ctx.db, hostUuid, servedStates))
-      nics.push(...(await servedNics(ctx, uuid)))
-    return nics
   })
 }

@@ -46,15 +46,17 @@ export async function vmOnHost(
 
 export function handleCreation(ctx: PluginContext): void {
   const create = ctx.workflow(createVmWorkflow(ctx))
-  ctx.handle(createVmInstance, async (input, call) => {
-    await ctx.bus.call(checkTags, { resourceType: 'VmInstanceVO', systemTags: input.systemTags })
-    const plan = await planVm(ctx, input, call)
-    return ctx.queues.run(vmKey(plan.vm.uuid), createVmInstance.name, async () => {
-      // Only here nobody else can be creating it; the steps of the workflow take an existing row for their own.
+  ctx.handle(
+    createVmInstance,
+    async (input, call) => {
+      await ctx.bus.call(checkTags, { resourceType: 'VmInstanceVO', systemTags: input.systemTags })
+      const plan = await planVm(ctx, input, call)
+      // In its queue nobody else can be creating it; the steps of the workflow take an existing row for their own.
       if ((await findVm(ctx.db, plan.vm.uuid)) !== undefined) throw uuidTaken('VM', plan.vm.uuid)
       return call.run(create, plan, reply)
-    })
-  })
+    },
+    { key: ({ resourceUuid = '' }) => vmKey(resourceUuid), creates: true },
+  )
   ctx.handle(updateVmInstance, (input) => updateVm(ctx, input), { key })
 }
 

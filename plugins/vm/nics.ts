@@ -46,15 +46,18 @@ export function handleNics(ctx: PluginContext): void {
     },
     { key: (input) => vmKey(input.vmInstanceUuid) },
   )
-  ctx.handle(detachL3NetworkFromVm, async ({ vmNicUuid }) => {
-    const nic = await get(ctx.db, vmNic, vmNicUuid)
-    const vmUuid = nic.vmInstanceUuid ?? ''
-    await ctx.queues.run(vmKey(vmUuid), detachL3NetworkFromVm.name, async () => {
+  const vmOf = async (vmNicUuid: string) => (await get(ctx.db, vmNic, vmNicUuid)).vmInstanceUuid ?? ''
+  ctx.handle(
+    detachL3NetworkFromVm,
+    async ({ vmNicUuid }) => {
+      const nic = await get(ctx.db, vmNic, vmNicUuid)
+      const vmUuid = nic.vmInstanceUuid ?? ''
       requireState(await getVm(ctx.db, vmUuid), vmCan.attachNic, 'taken a NIC from')
       await ctx.workflows.run(detach, nic)
-    })
-    return view(vmUuid)
-  })
+      return view(vmUuid)
+    },
+    { key: async ({ vmNicUuid }) => vmKey(await vmOf(vmNicUuid)) },
+  )
 }
 
 async function requireAttachable(

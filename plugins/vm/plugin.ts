@@ -3,6 +3,7 @@ import * as configs from './contract/configs.ts'
 import { queryVmInstance } from './contract/create-apis.ts'
 import { queryVmNic } from './contract/nic-apis.ts'
 import { vmInstance, vmNic } from './contract/resources.ts'
+import { serveNics } from './converge-services.ts'
 import { handleDeletion } from './deletion.ts'
 import { serveVms } from './disks.ts'
 import { handleCreation, handleMigration, handlePower } from './handlers.ts'
@@ -24,6 +25,7 @@ export const vmPlugin = definePlugin({
     handleDeletion(ctx)
     handleNics(ctx)
     serveVms(ctx)
+    serveNics(ctx)
     observeHosts(ctx)
     registerVmTags(ctx)
     ctx.queries(queryVmInstance, queryVmNic)

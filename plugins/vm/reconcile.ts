@@ -1,5 +1,6 @@
 import type { AgentEvent } from '#agent-rpc'
 import { listVms, vmStateEvent } from '#agents/kvm-host/contract/host.ts'
+import { defineMessage } from '#contract'
 import { find, oneOf } from '#db'
 import { CloudError, describeError, isUuid, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
@@ -8,37 +9,46 @@ import { hostErrors } from '#plugins/host/contract/errors.ts'
 import { hostHook } from '#plugins/host/contract/extensions.ts'
 import type { Host } from '#plugins/host/contract/resources.ts'
 import { restoreServices } from '#plugins/network-service/contract/messages.ts'
-import { vmKey } from './contract/messages.ts'
+import { convergeServices, nicsOnHost, vmKey } from './contract/messages.ts'
 import { vmInstance } from './contract/resources.ts'
-import { liveStates, servedStates, vmState } from './contract/states.ts'
-import { servedNics } from './spec.ts'
+import { liveStates, restingStates, vmState } from './contract/states.ts'
 import { settleVm } from './steps/settle.ts'
 import { findVm, patchVm, vmsIn } from './store.ts'
 
-/** States a VM rests in while a host has it; in any other a workflow is at work and will tell the outcome itself. */
-const resting = [vmState.running, vmState.paused, vmState.unknown]
+interface Settle {
+  readonly vmUuid: string
+  /** The host cannot be asked: the VM's state is unknown. */
+  readonly isHostAway: boolean
+}
+
+const settle = defineMessage<Settle, void>('vm.settle')
 
 /** Keeps the states of VMs true to what their hosts say. */
 export function observeHosts(ctx: PluginContext): void {
   // VMs whose news waits to be looked at. News says nothing but that it is time to ask, so that once is enough for many.
   const waiting = new Set<string>()
+  ctx.serve(settle, async ({ vmUuid, isHostAway }) => {
+    if (isHostAway) return ctx.bus.enter(vmKey(vmUuid), 'host away', () => markUnknown(ctx, vmUuid))
+    if (waiting.has(vmUuid)) return
+    waiting.add(vmUuid)
+    const look = () => {
+      // From here on the answer may be older than the next news.
+      waiting.delete(vmUuid)
+      return settleResting(ctx, vmUuid)
+    }
+    await ctx.bus.enter(vmKey(vmUuid), 'reconcile', look).finally(() => waiting.delete(vmUuid))
+  })
   ctx.hook(hostHook, {
     connected: (host) => reconcileHost(ctx, host),
     disconnected: async (host) => {
       for (const vm of await vmsIn(ctx.db, host.uuid, liveStates))
-        await settleQuietly(ctx, vm.uuid, () => markUnknown(ctx, vm.uuid))
+        await settleQuietly(ctx, { vmUuid: vm.uuid, isHostAway: true })
     },
     event: async (host, event) => {
       const vmUuid = vmInNews(event)
       if (vmUuid === undefined || waiting.has(vmUuid)) return
       const vm = await findVm(ctx.db, vmUuid)
-      if (vm?.hostUuid !== host.uuid || waiting.has(vmUuid)) return
-      waiting.add(vmUuid)
-      await settleQuietly(ctx, vmUuid, () => {
-        // From here on the answer may be older than the next news.
-        waiting.delete(vmUuid)
-        return settleResting(ctx, vmUuid)
-      }).finally(() => waiting.delete(vmUuid))
+      if (vm?.hostUuid === host.uuid) await settleQuietly(ctx, { vmUuid, isHostAway: false })
     },
     beforeMaintain: async (host) => {
       const reason = await whatRunsOn(ctx, host)
@@ -67,23 +77,22 @@ function vmInNews({ name, data }: AgentEvent): string | undefined {
 /** Compares what should be on a host with what is: states, then network services. Unknown domains are reported, never touched. */
 async function reconcileHost(ctx: PluginContext, host: Host): Promise<void> {
   const { vms } = await (await agentOfHost(ctx, host.uuid)).call(listVms, {})
-  const rows = await find(ctx.db, vmInstance, { hostUuid: host.uuid, state: oneOf(resting) })
-  for (const { uuid } of rows) await settleQuietly(ctx, uuid, () => settleResting(ctx, uuid))
+  const rows = await find(ctx.db, vmInstance, { hostUuid: host.uuid, state: oneOf(restingStates) })
+  for (const { uuid } of rows) await settleQuietly(ctx, { vmUuid: uuid, isHostAway: false })
   const known = await find(ctx.db, vmInstance, { uuid: oneOf(vms.map((vm) => vm.vmUuid)) })
   const names = new Set(known.map((vm) => vm.uuid))
   for (const { vmUuid, state } of vms) {
     if (!names.has(vmUuid))
       ctx.log.warn({ hostUuid: host.uuid, vmUuid, state }, 'a host runs a domain this cloud does not know')
   }
-  const nics = []
-  for (const { uuid } of await vmsIn(ctx.db, host.uuid, servedStates))
-    nics.push(...(await servedNics(ctx, uuid)))
+  const nics = await ctx.bus.call(nicsOnHost, { hostUuid: host.uuid })
   await ctx.bus.call(restoreServices, { hostUuid: host.uuid, nics })
+  await ctx.bus.call(convergeServices, { hostUuid: host.uuid, nics })
 }
 
 async function settleResting(ctx: PluginContext, vmUuid: string): Promise<void> {
   const vm = await findVm(ctx.db, vmUuid)
-  if (vm === undefined || !resting.includes(vm.state as (typeof resting)[number])) return
+  if (vm === undefined || !restingStates.includes(vm.state)) return
   const state = await settleVm(ctx, vmUuid)
   if (state !== vm.state) ctx.log.info({ vmUuid, from: vm.state, to: state }, 'VM state changed on its host')
 }
@@ -94,10 +103,11 @@ async function markUnknown(ctx: PluginContext, vmUuid: string): Promise<void> {
     await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.unknown }))
 }
 
-/** In the VM's queue; a host that does not answer is asked again when it is connected next. */
-async function settleQuietly(ctx: PluginContext, vmUuid: string, work: () => Promise<void>): Promise<void> {
+/** In the VM's queue, on the node that owns it; a host that does not answer is asked again when it is connected next. */
+async function settleQuietly(ctx: PluginContext, what: Settle): Promise<void> {
+  const { vmUuid } = what
   try {
-    await ctx.queues.run(vmKey(vmUuid), 'reconcile', work)
+    await ctx.bus.callNode(ctx.cluster.ownerOf(vmKey(vmUuid)), settle, what)
   } catch (error) {
     ctx.log.warn({ vmUuid, err: describeError(error) }, 'the state of a VM could not be settled')
   }

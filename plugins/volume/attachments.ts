@@ -1,3 +1,4 @@
+import { defineMessage } from '#contract'
 import { find, get } from '#db'
 import { CloudError, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
@@ -20,6 +21,14 @@ import { nextDeviceId, requireData, volumeKey } from './handlers.ts'
 import { getVolume } from './store.ts'
 import { attachWorkflow, detachWorkflow } from './workflows.ts'
 
+interface Pair {
+  readonly volumeUuid: string
+  readonly vmUuid: string
+}
+
+const attachInVm = defineMessage<Pair, void>('volume.attach', ({ vmUuid }) => vmKey(vmUuid))
+const detachInVm = defineMessage<Pair, void>('volume.detach', ({ vmUuid }) => vmKey(vmUuid))
+
 export function handleAttachments(ctx: PluginContext): void {
   const { db } = ctx
   const attach = ctx.workflow(attachWorkflow(ctx))
@@ -29,7 +38,7 @@ export function handleAttachments(ctx: PluginContext): void {
   ctx.handle(
     attachDataVolumeToVm,
     async ({ volumeUuid, vmInstanceUuid: vmUuid }) => {
-      await ctx.queues.run(vmKey(vmUuid), attachDataVolumeToVm.name, () => attachOne(volumeUuid, vmUuid))
+      await ctx.bus.call(attachInVm, { volumeUuid, vmUuid })
       return view(volumeUuid)
     },
     // The volume's queue first, then the VM's: everywhere in this order, so that neither waits for the other.
@@ -47,11 +56,13 @@ export function handleAttachments(ctx: PluginContext): void {
           `the volume ${v.name}[uuid:${uuid}] is attached to no VM`,
         )
       if (named !== undefined && named !== vmUuid) throw await otherVm(ctx, v, vmUuid)
-      await ctx.queues.run(vmKey(vmUuid), detachDataVolumeFromVm.name, () => detachOne(uuid, vmUuid))
+      await ctx.bus.call(detachInVm, { volumeUuid: uuid, vmUuid })
       return view(uuid)
     },
     { key: (input) => volumeKey(input.uuid) },
   )
+  ctx.serve(attachInVm, attachOne)
+  ctx.serve(detachInVm, detachOne)
   ctx.handle(getDataVolumeAttachableVm, async ({ volumeUuid }) => {
     const v = await getVolume(db, volumeUuid)
     if (v.type !== 'Data' || v.vmInstanceUuid !== undefined || v.status === volumeStatus.deleted)
@@ -64,7 +75,7 @@ export function handleAttachments(ctx: PluginContext): void {
     return { inventories }
   })
 
-  async function attachOne(volumeUuid: string, vmUuid: string): Promise<void> {
+  async function attachOne({ volumeUuid, vmUuid }: Pair): Promise<void> {
     const v = await getVolume(db, volumeUuid)
     const vm = await get(db, vmInstance, vmUuid)
     await requireAttachable(ctx, v, vm)
@@ -74,8 +85,8 @@ export function handleAttachments(ctx: PluginContext): void {
     await ctx.workflows.run(attach, { volumeUuid, vmUuid, deviceId, lastAttachDate, target })
   }
 
-  async function detachOne(uuid: string, vmUuid: string): Promise<void> {
-    const v = await getVolume(db, uuid)
+  async function detachOne({ volumeUuid, vmUuid }: Pair): Promise<void> {
+    const v = await getVolume(db, volumeUuid)
     // The VM was removed while this waited for it.
     if (v.vmInstanceUuid !== vmUuid) return
     const vm = await get(db, vmInstance, vmUuid)

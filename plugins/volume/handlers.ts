@@ -121,11 +121,13 @@ export function handleVolumeDeletion(ctx: PluginContext): void {
         ctx,
         Date.now() - ctx.config.get(volumeExpungePeriod) * 1000,
       )) {
-        await ctx.queues.run(key({ uuid }), 'expunge', () =>
-          expungeQuietly(ctx, uuid, () => ctx.workflows.run(expunge, { uuid })),
-        )
+        if (ctx.cluster.owns(key({ uuid })))
+          await ctx.bus.enter(key({ uuid }), 'expunge', () =>
+            expungeQuietly(ctx, uuid, () => ctx.workflows.run(expunge, { uuid })),
+          )
       }
     },
+    'each node',
   )
 }
 

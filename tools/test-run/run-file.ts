@@ -88,7 +88,7 @@ function summarise(lines: TestLine[], fileFailures: string[], leaks: string[]) {
 function environmentOf({ file, folder }: FileRun): NodeJS.ProcessEnv {
   const own = { TMPDIR: folder, ZSTACK_TEST_TMP: folder }
   // What is about MariaDB runs on it in every run, whatever the other tests run on.
-  const database = /\/mariadb[^/]*\.test\.ts$/.test(file.path) ? { ZSTACK_TEST_DB: 'mariadb' } : {}
+  const database = /\/mariadb[^/]*\.(test|case)\.ts$/.test(file.path) ? { ZSTACK_TEST_DB: 'mariadb' } : {}
   return { ...withoutTestContext(process.env), ...own, ...database }
 }
 

@@ -30,7 +30,7 @@ import {
 import type { ServedNic } from '#plugins/network-service/contract/extensions.ts'
 import { applyServices, removeServices, restoreServices } from '#plugins/network-service/contract/messages.ts'
 import { networkServicePlugin } from '#plugins/network-service/plugin.ts'
-import { nicsOnHost } from '#plugins/vm/contract/messages.ts'
+import { convergeServices, nicsOnHost } from '#plugins/vm/contract/messages.ts'
 import { vmInstance, vmNic } from '#plugins/vm/contract/resources.ts'
 import { zone } from '#plugins/zone/contract/resources.ts'
 import { flatNetworkPlugin } from '../plugin.ts'
@@ -61,7 +61,10 @@ async function arrange(t: TestContext): Promise<Setup> {
   const running = new Map<string, Nic[]>()
   const vms = definePlugin({
     name: 'running-vms',
-    setup: (ctx) => ctx.serve(nicsOnHost, async ({ hostUuid }) => running.get(hostUuid) ?? []),
+    setup: (ctx) => {
+      ctx.serve(nicsOnHost, async ({ hostUuid }) => running.get(hostUuid) ?? [])
+      ctx.serve(convergeServices, async () => {})
+    },
   })
   const plugins = [sim.plugin, vms, l2NetworkPlugin, l3NetworkPlugin, networkServicePlugin, flatNetworkPlugin]
   const net = await startNetworkCloud(t, plugins)

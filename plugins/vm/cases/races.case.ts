@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { changeHostState, deleteHost, queryHost, reconnectHost } from '#plugins/host/contract/apis.ts'
 import { deleteImage } from '#plugins/image/contract/deletion-apis.ts'
 import { deleteL3Network } from '#plugins/l3-network/contract/apis.ts'
@@ -149,4 +150,20 @@ test('a guest that ends by itself in the middle of work on its VM is Stopped in 
   await cloud.call(stopVmInstance, { uuid })
   assert.equal(inventoryOf(await cloud.call(startVmInstance, { uuid })).state, 'Running')
   assert.equal(simulatedHost(cloud).state.vms.get(uuid)?.state, 'Running')
+})
+
+test('VMs that come and go while all of their host is set up anew: who went has no lease, who came has one', async (t) => {
+  const { cloud, dc, vm, host } = await startCloudWithVm(t)
+  const leases = () => [...(host.state.networks.get(dc.l3)?.leases.keys() ?? [])].sort()
+  const hold = host.knobs.hold('applyFlatNetwork')
+  const reconnecting = cloud.call(reconnectHost, { uuid: String(dc.hosts[0]) })
+  await hold.waiting
+  const destroyed = cloud.call(destroyVmInstance, { uuid: vm.uuid })
+  await waitFor('the lease to be given back', () => leases().length === 0)
+  await destroyed
+  const come = await createVm(cloud, dc, { name: 'come' })
+  hold.release()
+  await reconnecting
+  const macs = come.vmNics.map((nic: { mac: string }) => nic.mac)
+  await waitFor('the leases to be those of the VM that is there', () => isDeepStrictEqual(leases(), macs))
 })

@@ -20,6 +20,9 @@ export const vmState = {
 /** States in which the VM's domain exists on its host. */
 export const liveStates: readonly string[] = [vmState.running, vmState.paused]
 
+/** States a VM rests in while a host has it; in any other a workflow is at work and will tell the outcome itself. */
+export const restingStates: readonly string[] = [vmState.running, vmState.paused, vmState.unknown]
+
 /** States in which the host serves the VM's NICs. */
 export const servedStates: readonly string[] = [
   vmState.starting,

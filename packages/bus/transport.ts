@@ -1,0 +1,56 @@
+import type { Disposable, ErrorBody } from '#kernel'
+
+/** What travels between management nodes, as JSON. */
+export type Envelope = CallEnvelope | ReplyEnvelope | NewsEnvelope
+
+export interface CallEnvelope {
+  readonly kind: 'call'
+  /** Chosen by the caller; a second envelope with it is the same call. */
+  readonly id: string
+  readonly from: string
+  readonly message: string
+  readonly input: unknown
+  /** Absent when the call is meant for the node it is sent to. */
+  readonly key?: string | undefined
+  /** How many nodes have passed it on. */
+  readonly passes: number
+  readonly taskId?: string | undefined
+  readonly taskName?: string | undefined
+  /** Number of the oldest call the sender still waits for from this receiver. */
+  readonly floor?: number
+  /** Keys of the queues the caller is in. */
+  readonly held?: readonly string[] | undefined
+}
+
+export interface ReplyEnvelope {
+  readonly kind: 'reply'
+  readonly id: string
+  readonly from: string
+  readonly output?: unknown
+  readonly error?: ErrorBody
+}
+
+/** A fact for every node. */
+export interface NewsEnvelope {
+  readonly kind: 'news'
+  readonly from: string
+  readonly name: string
+  readonly data: unknown
+}
+
+/**
+ * Carries envelopes between nodes. It may deliver one twice, late or out of order, and it may lose one only when a node or all
+ * that stores it is lost; the bus above it copes with all of that.
+ */
+export interface Transport extends Disposable {
+  /** Begins to receive. `receive` does not throw; while its promises are open no more than a bounded number follows. */
+  open(receive: (envelope: Envelope) => Promise<void>): Promise<void>
+  /** Resolves when it is stored for that node. Waits while no broker answers. */
+  send(node: string, envelope: Envelope): Promise<void>
+  /** To every node; whether to this one too does not matter. */
+  broadcast(envelope: NewsEnvelope): Promise<void>
+  /** Removes what is stored for a node that is gone for good. */
+  forget(node: string): Promise<void>
+  /** Why nothing can be sent now, or undefined. */
+  problem(): string | undefined
+}

@@ -1,0 +1,3 @@
+export { type Cluster, type ClusterOptions, createCluster } from './cluster.ts'
+export type { Member, View } from './membership.ts'
+export { clusterMigration, memberUuids } from './records.ts'

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { updateGlobalConfig } from '#plugins/global-config/contract/apis.ts'
+import { queryManagementNode } from '#plugins/management-node/contract/apis.ts'
+import { createVm } from '#plugins/vm/cases/vm-scene.ts'
+import { cacheMode } from '#plugins/vm/contract/configs.ts'
+import { queryVmInstance } from '#plugins/vm/contract/create-apis.ts'
+import { destroyVmInstance } from '#plugins/vm/contract/deletion-apis.ts'
+import { stopVmInstance } from '#plugins/vm/contract/power-apis.ts'
+import { createZone, updateZone } from '#plugins/zone/contract/apis.ts'
+import {
+  audit,
+  buildDataCenter,
+  createTestCluster,
+  inventoryOf,
+  simulatedHost,
+  type TestCluster,
+  type TestNode,
+  waitFor,
+} from '#testkit'
+
+const membersOf = (node: TestNode) => node.cloud.context.cluster.members.length
+const agree = (cluster: TestCluster, size: number) =>
+  waitFor(`${size} members`, () =>
+    cluster.nodes.every((n) => n.fencedBy() !== undefined || membersOf(n) === size),
+  )
+const first = (cluster: TestCluster) => cluster.nodes[0] as TestNode
+
+describe('several management nodes', () => {
+  test('they know each other, share the keys, and any of them serves every call', async (t) => {
+    const cluster = await createTestCluster(t, 3)
+    await agree(cluster, 3)
+    const dc = await buildDataCenter(first(cluster))
+    const vms = []
+    for (const [i, node] of [...cluster.nodes, ...cluster.nodes].entries())
+      vms.push(await createVm(node, dc, { name: `vm${i}` }))
+    const owners = new Set(vms.map((vm) => first(cluster).cloud.context.cluster.ownerOf(`vm:${vm.uuid}`)))
+    assert.ok(owners.size > 1, 'every VM came to the same node')
+    for (const [i, vm] of vms.entries()) {
+      const node = cluster.nodes[(i + 1) % 3] as TestNode
+      await node.call(stopVmInstance, { uuid: vm.uuid })
+      await node.call(destroyVmInstance, { uuid: vm.uuid })
+    }
+    const states = (await first(cluster).query(queryVmInstance)).map((vm) => vm.state)
+    assert.deepEqual(new Set(states), new Set(['Destroyed']))
+    assert.equal((await first(cluster).query(queryManagementNode)).length, 3)
+  })
+
+  test('calls on one object from all nodes run one after the other', async (t) => {
+    const cluster = await createTestCluster(t, 3)
+    await agree(cluster, 3)
+    const zone = inventoryOf(await first(cluster).call(createZone, { name: 'z' }))
+    const names = Array.from({ length: 30 }, (_, i) => `z${i}`)
+    await Promise.all(
+      names.map((name, i) => (cluster.nodes[i % 3] as TestNode).call(updateZone, { uuid: zone.uuid, name })),
+    )
+  })
+
+  test('a setting changed on one node counts on all', async (t) => {
+    const cluster = await createTestCluster(t, 2)
+    await agree(cluster, 2)
+    const { category, name } = cacheMode
+    await first(cluster).call(updateGlobalConfig, { category, name, value: 'writeback' })
+    const seen = () => cluster.nodes.every((node) => node.cloud.context.config.get(cacheMode) === 'writeback')
+    await waitFor('the new value on both nodes', seen)
+  })
+
+  test('a node dies in the middle of a creation: another takes it back, and its caller is told', async (t) => {
+    const cluster = await createTestCluster(t, 2)
+    await agree(cluster, 2)
+    const dc = await buildDataCenter(first(cluster))
+    const mortal = await cluster.add({
+      observe: async ({ step, phase }) => {
+        if (step !== 'boot' || phase !== 'ran') return undefined
+        mortal.die()
+        return new Promise(() => {})
+      },
+    })
+    await agree(cluster, 3)
+    const { cluster: view } = first(cluster).cloud.context
+    let resourceUuid = crypto.randomUUID().replaceAll('-', '')
+    while (view.ownerOf(`vm:${resourceUuid}`) !== mortal.nodeUuid)
+      resourceUuid = crypto.randomUUID().replaceAll('-', '')
+    const creation = createVm(first(cluster), dc, { name: 'orphan', resourceUuid } as never)
+    await assert.rejects(creation, /stopped during vm\.create; everything it had done was rolled back/)
+    assert.deepEqual(await first(cluster).query(queryVmInstance), [])
+    assert.equal(simulatedHost(first(cluster)).state.vms.size, 0)
+    assert.deepEqual(await audit(first(cluster).cloud.context.db, cluster.world), [])
+  })
+})
