@@ -22,6 +22,7 @@ export interface Explanation {
   readonly state: string
   readonly accountUuid?: string
   readonly nodeUuid?: string
+  readonly nodeSilence?: string
   readonly createDate: string
   readonly finishDate?: string
   readonly durationMs: number
@@ -75,6 +76,7 @@ function headlineOf({ state }: Explanation) {
 
 function* linesOf(task: Explanation, say: Say): Generator<readonly [string, string]> {
   if (task.nodeUuid !== undefined) yield [say('node'), task.nodeUuid]
+  if (task.nodeSilence !== undefined) yield ['', say('nodeSilent', task.nodeSilence)]
   if (task.accountUuid !== undefined) yield [say('accountLabel'), task.accountUuid]
   yield [say('acceptedAt'), task.createDate]
   if (task.finishDate !== undefined) yield [say('endedAt'), task.finishDate]

@@ -10,4 +10,5 @@ export { createEvents, defineEvent, type Events, type EventType } from './events
 export { createMemoryHub, type Fate, type MemoryHub } from './memory-transport.ts'
 export { createRabbitTransport, type RabbitOptions } from './rabbit-transport.ts'
 export { createRing, type Ring } from './ring.ts'
+export { ringShare } from './ring-share.ts'
 export type { Envelope, Transport } from './transport.ts'

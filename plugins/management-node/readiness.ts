@@ -33,6 +33,7 @@ export function readinessChecks(ctx: PluginContext): readonly ReadinessCheck[] {
     {
       name: 'membership',
       check: async () => {
+        ctx.cluster.requireMembership()
         if ((await findOne(ctx.db, managementNode, { uuid: ctx.node.uuid })) !== undefined) return undefined
         return 'this node is not among the management nodes: it has not joined yet, or the others took it for dead'
       },

@@ -1,3 +1,4 @@
+import { ringShare } from '#bus'
 import type { PluginContext } from '#plugin-host'
 import type { NodeFacts } from '#plugins/management-node/contract/extensions.ts'
 import type { EventLoopMeter } from './event-loop.ts'
@@ -9,7 +10,7 @@ export function factsOf(ctx: PluginContext, eventLoop: EventLoopMeter): NodeFact
   const running = ctx.jobs.running().length
   const waiting = waitingJobs(entries)
   return {
-    ringShare: 100,
+    ringShare: ringShare(ctx.cluster.ring, ctx.node.uuid),
     runningJobs: Math.max(0, running - waiting),
     waitingJobs: waiting,
     queueDepth: entries.filter((entry) => !entry.running).length,

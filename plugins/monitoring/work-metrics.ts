@@ -1,4 +1,5 @@
 import { agentTraffic } from '#agent-rpc'
+import { ringShare } from '#bus'
 import { count } from '#db'
 import type { QueueEntry } from '#kernel'
 import type { PluginContext } from '#plugin-host'
@@ -9,7 +10,14 @@ import type { MetricSource } from './contract/extensions.ts'
 
 /** What the node is doing: each part by itself, so that a database that does not answer hides only its own. */
 export function workMetrics(ctx: PluginContext): readonly MetricSource[] {
-  return [queueMetrics(ctx), callMetrics(ctx), databaseMetrics(ctx), workflowMetrics(ctx), hostMetrics(ctx)]
+  return [
+    queueMetrics(ctx),
+    callMetrics(ctx),
+    clusterMetrics(ctx),
+    databaseMetrics(ctx),
+    workflowMetrics(ctx),
+    hostMetrics(ctx),
+  ]
 }
 
 function queueMetrics(ctx: PluginContext): MetricSource {
@@ -66,6 +74,18 @@ function callMetrics({ meters }: PluginContext): MetricSource {
       }
       const underWay = agentTraffic.underWay().length
       sink.gauge('agent_calls_under_way', 'Commands to agents not answered yet.', underWay)
+    },
+  }
+}
+
+function clusterMetrics({ cluster, node }: PluginContext): MetricSource {
+  return {
+    name: 'cluster',
+    tell: (sink) => {
+      sink.gauge('cluster_members', 'Management nodes this node counts with.', cluster.members.length)
+      sink.gauge('cluster_epoch', 'Rises whenever a node joins, leaves or dies.', cluster.epoch)
+      const share = ringShare(cluster.ring, node.uuid) / 100
+      sink.gauge('cluster_share_ratio', 'Part of all resources this node looks after.', share)
     },
   }
 }

@@ -1,5 +1,5 @@
 import { find, findOne, oneOf } from '#db'
-import { CloudError, type QueueEntry, sysErrors } from '#kernel'
+import { CloudError, describeError, type QueueEntry, sysErrors } from '#kernel'
 import type { JobStatus, PluginContext } from '#plugin-host'
 import { host } from '#plugins/host/contract/resources.ts'
 import { workflow, workflowStep } from '#plugins/workflow/contract/resources.ts'
@@ -16,8 +16,7 @@ export async function explain(ctx: PluginContext, uuid: string) {
     throw new CloudError(sysErrors.resourceNotFound, details)
   }
   const origin = await findOne(ctx.db, jobOrigin, { uuid })
-  const isDone = status.state === 'Done'
-  const where = isDone ? nothing : await ctx.bus.call(tellWhereabouts, { taskId: uuid })
+  const { where, silence } = await askWhere(ctx, uuid, status)
   const waits = waitsOf(where.queues, uuid)
   const agentCalls = await named(ctx, where)
   return {
@@ -26,6 +25,7 @@ export async function explain(ctx: PluginContext, uuid: string) {
     state: stateOf(status, waits.length > 0 && agentCalls.length === 0),
     accountUuid: origin?.accountUuid,
     nodeUuid: origin?.nodeUuid,
+    nodeSilence: silence,
     createDate: status.createDate,
     finishDate: status.finishDate,
     durationMs: (status.finishDate ?? Date.now()) - status.createDate,
@@ -35,6 +35,21 @@ export async function explain(ctx: PluginContext, uuid: string) {
     agentCalls,
     progress: where.progress.map((line) => ({ ...line })),
     error: status.result !== undefined && 'error' in status.result ? status.result.error : undefined,
+  }
+}
+
+/** Asks the node that runs it. One that has just died cannot tell, and whoever takes its work over will. */
+async function askWhere(
+  ctx: PluginContext,
+  taskId: string,
+  { state, nodeUuid = ctx.node.uuid }: JobStatus,
+): Promise<{ where: Whereabouts; silence: string | undefined }> {
+  if (state === 'Done') return { where: nothing, silence: undefined }
+  try {
+    return { where: await ctx.bus.callNode(nodeUuid, tellWhereabouts, { taskId }), silence: undefined }
+  } catch (error) {
+    if (!(error instanceof CloudError)) throw error
+    return { where: nothing, silence: describeError(error) }
   }
 }
 

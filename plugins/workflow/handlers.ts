@@ -2,26 +2,36 @@ import { find, findOne } from '#db'
 import { CloudError, fromErrorBody, sysErrors, withoutSecrets } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { abandonWorkflow, retryWorkflow } from './contract/apis.ts'
+import { abandonWorkflowHere, retryWorkflowHere } from './contract/messages.ts'
 import { type WorkflowStep, workflow, workflowState, workflowStep } from './contract/resources.ts'
 
 export function handleWorkflows(ctx: PluginContext): void {
-  const key = ({ uuid }: { uuid: string }) => `workflow:${uuid}`
+  ctx.handle(retryWorkflow, async ({ uuid }) => {
+    const { name, nodeUuid } = await requireStuck(ctx, uuid, 'taken up again')
+    const { outcome } = await ctx.bus.callNode(nodeUuid, retryWorkflowHere, { uuid })
+    return { outcome, name }
+  })
+  ctx.handle(abandonWorkflow, async ({ uuid }) => {
+    const { name, nodeUuid } = await requireStuck(ctx, uuid, 'abandoned')
+    const { left } = await ctx.bus.callNode(nodeUuid, abandonWorkflowHere, { uuid })
+    return { name, left }
+  })
+  serveWorkflows(ctx)
+}
 
-  ctx.handle(
-    retryWorkflow,
-    async ({ uuid }) => {
+/** What only the node does whose journal the workflow is in: one thing at a time for each. */
+function serveWorkflows(ctx: PluginContext): void {
+  ctx.serve(retryWorkflowHere, ({ uuid }) =>
+    ctx.queues.run(`workflow:${uuid}`, retryWorkflow.name, async () => {
       const { name } = await requireStuck(ctx, uuid, 'taken up again')
       const { outcome, error } = await ctx.workflows.retry(uuid)
       if (outcome === 'stuck') throw (await undoFailure(ctx, uuid, name)) ?? error
       ctx.log.info({ workflow: name, workflowUuid: uuid }, 'a stuck workflow was taken back by an operator')
-      return { outcome, name }
-    },
-    { key },
+      return { outcome }
+    }),
   )
-
-  ctx.handle(
-    abandonWorkflow,
-    async ({ uuid }) => {
+  ctx.serve(abandonWorkflowHere, ({ uuid }) =>
+    ctx.queues.run(`workflow:${uuid}`, abandonWorkflow.name, async () => {
       const { name } = await requireStuck(ctx, uuid, 'abandoned')
       const left = (await stepsLeft(ctx, uuid, name)).map(({ name: step, input, undoError }) => ({
         step,
@@ -30,9 +40,8 @@ export function handleWorkflows(ctx: PluginContext): void {
       }))
       await ctx.workflows.abandon(uuid)
       ctx.log.warn({ workflow: name, workflowUuid: uuid, left }, 'a stuck workflow was abandoned')
-      return { name, left }
-    },
-    { key },
+      return { left }
+    }),
   )
 }
 

@@ -117,3 +117,25 @@ test('an unknown task is said to be unknown', async (t) => {
   const says = /there is no task .*: it never was, or its result was kept long enough/
   await assertRefused(cloud, explainTask, { apiId: newUuid() }, { code: 'SYS.1003', says })
 })
+
+test('a task whose node cannot be asked is told as far as the database knows it, and why not more', async (t) => {
+  const { cloud } = await startCloudWithVm(t)
+  const uuid = newUuid()
+  const [gone, account] = [newUuid(), newUuid()]
+  const row = [uuid, 'StopVmInstance', account, gone, 'Processing', Date.now()]
+  const columns = 'uuid, apiName, accountUuid, nodeUuid, state, createDate'
+  await cloud.cloud.context.db.write((tx) =>
+    tx.run(`INSERT INTO JobVO (${columns}) VALUES (?, ?, ?, ?, ?, ?)`, row),
+  )
+  const told = await explained(cloud, uuid)
+  assert.deepEqual(
+    [told.apiName, told.state, told.nodeUuid, told.accountUuid, told.agentCalls],
+    ['StopVmInstance', 'Running', gone, account, []],
+  )
+  assert.match(told.nodeSilence ?? '', /\w/)
+  const cli = await openCli(t, cloud)
+  assert.match(
+    await cli('C', 'explain', uuid),
+    /it could not be asked, so queues and commands are not known: \w/,
+  )
+})

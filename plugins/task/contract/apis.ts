@@ -17,6 +17,9 @@ export const taskExplanation = {
   state: text('Waiting, Running, Succeeded or Failed.'),
   accountUuid: optional(text('On whose behalf; absent for calls that were refused.')),
   nodeUuid: optional(text('Management node that runs it.')),
+  nodeSilence: optional(
+    text('Why that node could not be asked, so that nothing is known of queues and commands.'),
+  ),
   createDate: timestamp('When it was accepted.'),
   finishDate: optional(timestamp('When it ended.')),
   durationMs: long('How long it took, or has taken until now.'),

@@ -1,4 +1,4 @@
-import { anything, bool, defineResource, int, optional, type Row, text, timestamp } from '#contract'
+import { anything, bool, defineResource, int, list, optional, type Row, text, timestamp } from '#contract'
 
 /** A workflow that has not ended, as the journal holds it. Its input is not shown: it may carry secrets. */
 export const workflow = defineResource({
@@ -10,6 +10,7 @@ export const workflow = defineResource({
     state: text('Running, RollingBack or Stuck.'),
     taskId: optional(text('The API call it works for.')),
     nodeUuid: text('Management node that runs it.'),
+    queueKeys: optional(list('Queues it ran in, outermost first: vm:<uuid>.', text('A key.'))),
     error: optional(anything('What made it roll back: code, description, details, cause.')),
     createDate: timestamp('When it began.'),
   },
