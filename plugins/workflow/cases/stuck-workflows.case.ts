@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { newUuid } from '#kernel'
+import { newUuid, waitFor } from '#kernel'
 import { queryVmInstance } from '#plugins/vm/contract/create-apis.ts'
 import { assertRefused, audit, type TestCloud } from '#testkit'
 import { abandonWorkflow, queryWorkflow, retryWorkflow } from '../contract/apis.ts'
@@ -55,7 +55,19 @@ test('a rollback whose host is away is shown as stuck with the reason, and finis
   assert.equal((await stuckOf(cloud)).length, 1)
 
   hostsAreBack()
-  assert.deepEqual(await cloud.call(retryWorkflow, { uuid }), { outcome: 'rolled back', name: 'vm.create' })
+  const { queues } = cloud.cloud.context
+  const [vm] = await cloud.query(queryVmInstance)
+  const gate = Promise.withResolvers<void>()
+  const other = queues.run(`vm:${vm?.uuid}`, 'other work', () => gate.promise)
+  const retried = cloud.call(retryWorkflow, { uuid })
+  const isWaiting = () =>
+    queues
+      .entries()
+      .some(({ key, label, running }) => key === `vm:${vm?.uuid}` && label === 'RetryWorkflow' && !running)
+  await waitFor('the retry to wait for other work on the VM', isWaiting)
+  gate.resolve()
+  await other
+  assert.deepEqual(await retried, { outcome: 'rolled back', name: 'vm.create' })
   assert.deepEqual(await cloud.query(queryWorkflow), [])
   assert.deepEqual(await cloud.query(queryVmInstance), [])
   assert.deepEqual(await audit(cloud.cloud.context.db, cloud.world), [])
