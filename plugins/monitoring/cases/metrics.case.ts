@@ -58,6 +58,8 @@ test('the work of a node is told in numbers', async (t) => {
   assert.equal(now.get('zstack_jobs{state="waiting"}'), 1)
   assert.equal(now.get('zstack_workflows{state="Running"}'), 1)
   assert.equal(now.get('zstack_hosts{status="Connected"}'), 1)
+  assert.equal(now.get('zstack_gc_jobs'), 0)
+  assert.equal(now.get('zstack_cluster_members'), 1)
   assert.ok(grown('zstack_database_writes_total') > 5)
   assert.ok(grown('zstack_database_statements_total') > grown('zstack_database_writes_total'))
   assert.ok(grown('zstack_database_commit_seconds_count') <= grown('zstack_database_writes_total'))
