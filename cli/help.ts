@@ -6,6 +6,7 @@ const OPTIONS = [
   ['-H, --host HOST', 'optionHost'],
   ['-p, --port PORT', 'optionPort'],
   ['-t, --table', 'optionTable'],
+  ['-j, --json', 'optionJson'],
   ['-s, --no-secure', 'optionSecure'],
   ['-h, --help', 'optionHelp'],
 ] as const
@@ -16,6 +17,7 @@ export function generalHelp(contract: ServerContract | undefined, say: Say): str
   const lines = [
     say('usage'),
     say('usageHelp'),
+    say('usageExplain'),
     say('usageInteractive'),
     '',
     `${say('options')}:`,

@@ -66,7 +66,10 @@ export function complete({ contract }: LoadedContract, line: string): [string[],
   const word = words.at(-1) ?? ''
   const [first = ''] = words
   if (words.length < 2 || (first === 'help' && words.length === 2)) {
-    const names = [...contract.apis.map((api) => api.name), ...(words.length < 2 ? ['help', 'quit'] : [])]
+    const names = [
+      ...contract.apis.map((api) => api.name),
+      ...(words.length < 2 ? ['explain', 'help', 'quit'] : []),
+    ]
     return [matching(names, word, ' '), word]
   }
   return [matching(parametersOf(contract, first), word, '='), word]

@@ -11,13 +11,14 @@ import { createSay, type Say } from './texts.ts'
 async function main(argv: readonly string[], terminal: Terminal, say: Say): Promise<number> {
   try {
     const options = parseOptions(argv, say)
-    const { host, port, isTable, words, wantsHelp } = options
+    const { host, port, isTable, isJson, words, wantsHelp } = options
     const deps: CliDeps = {
       connection: connect(host, port, say),
       home: openHome(process.env),
       terminal,
       say,
       isTable,
+      isJson,
     }
     if (words.length === 0 && !wantsHelp) await runInteractive(deps, options.keepPasswords)
     else await runCommand(deps, words, wantsHelp)

@@ -6,6 +6,8 @@ export interface Options {
   readonly host: string
   readonly port: number
   readonly isTable: boolean
+  /** JSON also where people get words by default. */
+  readonly isJson: boolean
   /** Passwords stay in the history of the interactive mode. */
   readonly keepPasswords: boolean
   readonly wantsHelp: boolean
@@ -17,6 +19,7 @@ const known = {
   host: { type: 'string', short: 'H', default: 'localhost' },
   port: { type: 'string', short: 'p', default: process.env.ZSTACK_API_PORT ?? '8080' },
   table: { type: 'boolean', short: 't', default: false },
+  json: { type: 'boolean', short: 'j', default: false },
   'no-secure': { type: 'boolean', short: 's', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const
@@ -29,7 +32,8 @@ export function parseOptions(argv: readonly string[], say: Say): Options {
   return {
     host: values.host,
     port,
-    isTable: values.table,
+    isTable: values.table && !values.json,
+    isJson: values.json,
     keepPasswords: values['no-secure'],
     wantsHelp: values.help,
     words: positionals,

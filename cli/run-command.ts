@@ -1,6 +1,7 @@
 import { readQuery } from './conditions.ts'
 import type { Connection } from './connection.ts'
 import { type ApiDescription, type LoadedContract, loadContract, type ServerContract } from './contract.ts'
+import { type Explanation, explanationText } from './explanation.ts'
 import { ApiFailure, ServerFailure, UsageError } from './failure.ts'
 import { apiHelp, generalHelp } from './help.ts'
 import type { CliHome } from './home.ts'
@@ -18,6 +19,7 @@ export interface CliDeps {
   readonly terminal: Terminal
   readonly say: Say
   readonly isTable: boolean
+  readonly isJson: boolean
 }
 
 const LOGINS = ['LogInByAccount', 'LogInByUser', 'LogInByLdap', 'LoginIAM2VirtualID', 'LogIn']
@@ -28,7 +30,20 @@ export async function runCommand(deps: CliDeps, words: readonly string[], wantsH
   if (first === 'help') return help(deps, rest[0])
   if (wantsHelp) return help(deps, first)
   const { contract } = await load(deps)
-  await callApi(deps, contract, findApi(contract, first, deps.say), rest)
+  if (first === 'explain') return explain(deps, contract, rest)
+  const api = findApi(contract, first, deps.say)
+  print(deps, api, await callApi(deps, contract, api, rest))
+}
+
+/** `explain JOBUUID`: ExplainTask in words. */
+async function explain(deps: CliDeps, contract: ServerContract, words: readonly string[]): Promise<void> {
+  const { say, terminal } = deps
+  const [apiId, ...more] = words
+  if (apiId === undefined || more.length > 0) throw new UsageError(say('explainUsage'))
+  const api = findApi(contract, 'ExplainTask', say)
+  const reply = await callApi(deps, contract, api, [`apiId=${apiId}`])
+  if (deps.isJson) return terminal.out(JSON.stringify(reply, null, 4))
+  terminal.out(explanationText(reply.inventory as Explanation, say))
 }
 
 async function load({ connection, home, say }: CliDeps): Promise<LoadedContract> {
@@ -65,7 +80,7 @@ async function callApi(
   contract: ServerContract,
   api: ApiDescription,
   words: readonly string[],
-): Promise<void> {
+): Promise<Record<string, unknown>> {
   const { connection, home, terminal, say } = deps
   const session = await home.readSession()
   const given = withSessionToEnd(api, words, session?.uuid)
@@ -84,7 +99,7 @@ async function callApi(
     progress.clear()
   }
   await keepSession(home, api.name, content, reply)
-  print(deps, api, reply)
+  return reply
 }
 
 /** LogOut without parameters ends the session of this tool. */

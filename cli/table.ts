@@ -54,5 +54,8 @@ function cell(value: unknown): string {
     const isPlain = value.every((item) => typeof item !== 'object')
     return isPlain && value.length > 0 ? harmless(value.join(',')) : `[${value.length}]`
   }
-  return harmless(typeof value === 'object' ? JSON.stringify(value) : String(value))
+  if (typeof value !== 'object') return harmless(String(value))
+  const { code, details } = value as Readonly<Record<string, unknown>>
+  const isError = typeof code === 'string' && typeof details === 'string'
+  return harmless(isError ? `${code} ${details}` : JSON.stringify(value))
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { duration } from './explanation.ts'
 import { complete } from './interactive.ts'
 import { parseLiteral } from './literal.ts'
 import { splitList } from './parameters.ts'
@@ -44,6 +45,8 @@ test('a table keeps to the width it has', () => {
   assert.equal(formatTable(rows, 20), 'name  uuid\n----  ----\nn     u')
   assert.match(formatTable(rows, undefined), /long/)
   assert.equal(formatTable([], 80), '')
+  const error = { code: 'SYS.1016', description: 'd', details: 'the host is away' }
+  assert.match(formatTable([{ error }], undefined), /\nSYS\.1016 the host is away$/)
 })
 
 test('completion: API names first, then parameters or fields', () => {
@@ -62,4 +65,11 @@ test('completion: API names first, then parameters or fields', () => {
   assert.deepEqual(complete(loaded, 'CreateZone n'), [['name='], 'n'])
   assert.deepEqual(complete(loaded, 'QueryZone sta'), [['state=', 'start='], 'sta'])
   assert.deepEqual(complete(loaded, 'help Q'), [['QueryZone '], 'Q'])
+})
+
+test('durations are told in the two units that matter', () => {
+  const cases = { 0: '0 ms', 999: '999 ms', 1200: '1.2 s', 59900: '59.9 s', 192000: '3 min 12 s' }
+  for (const [ms, words] of Object.entries(cases)) assert.equal(duration(Number(ms)), words)
+  assert.equal(duration(2 * 3_600_000 + 300_000), '2 h 5 min')
+  assert.equal(duration(3 * 86_400_000), '3 d 0 h')
 })

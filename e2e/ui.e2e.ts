@@ -100,6 +100,10 @@ test('hosts, storages, VMs and tasks are shown; names are text', needsStub, asyn
   await page.getByRole('progressbar', { name: 'Space: 192 GiB of 200 GiB used' }).waitFor()
   await page.getByText('downloading debian-12.qcow2').waitFor()
   await page.getByText('1 d 2 h').waitFor()
+  const busy = row(page, '10.0.0.1').filter({ hasText: 'Alive' })
+  await busy.getByText('12 running, 3 waiting').waitFor()
+  await busy.getByText('820 ms').waitFor()
+  await row(page, '10.0.0.2').getByText('Silent').waitFor()
   const calls = stub.calls.length
   await waitFor('the next refresh', () => stub.calls.length >= calls + 6)
   await keepPicture(page, 'status-light')

@@ -3,7 +3,15 @@ import { createRabbitTransport } from '#bus'
 import { openMariadb, openSqlite } from '#db'
 import { createHttpServer } from '#http'
 import { createLogger, describeError, Scope } from '#kernel'
-import { type Cloud, createCloud, type NodeInfo, upgradeRoute, webRoute } from '#plugin-host'
+import {
+  type Cloud,
+  createCloud,
+  monitorRoute,
+  type NodeInfo,
+  readinessCheck,
+  upgradeRoute,
+  webRoute,
+} from '#plugin-host'
 import { proxyPort } from '#plugins/console/contract/configs.ts'
 import { readConfig, type ServerConfig, usage } from './config.ts'
 import { openDataDir } from './data-dir.ts'
@@ -34,13 +42,15 @@ async function serve(config: ServerConfig, scope: Scope): Promise<void> {
       : { transport: createRabbitTransport(node.uuid, config.bus, log), onFenced: end }
   const cloud = await createCloud({ plugins: allPlugins(), db, node, log, ...shared })
   scope.onDispose(() => cloud.stop())
-  const { config: configs, query } = cloud.context
+  const { config: configs, query, hooks } = cloud.context
   const common = {
     log,
     resources: query.registry.all,
     configs: configs.definitions(),
     version,
     advertisedAddress: config.address,
+    readinessChecks: hooks(readinessCheck),
+    staticRoutes: hooks(monitorRoute),
   }
   const doors = { dispatcher: cloud.dispatcher, jobs: cloud.jobs }
   const api = scope.add(createHttpServer({ ...common, ...doors }))
@@ -48,8 +58,8 @@ async function serve(config: ServerConfig, scope: Scope): Promise<void> {
   log.info({ port, node: node.uuid }, 'the API listens')
   let uiPort: number | undefined
   if (config.ui !== undefined) {
-    const { hooks } = cloud.context
-    const pages = { staticRoutes: hooks(webRoute), upgradeRoutes: hooks(upgradeRoute) }
+    const routes = [...common.staticRoutes, ...hooks(webRoute)]
+    const pages = { staticRoutes: routes, upgradeRoutes: hooks(upgradeRoute) }
     const ui = scope.add(createHttpServer({ ...common, ...doors, ...pages }))
     const listening = await ui.listen(config.ui)
     log.info(listening, 'the UI listens')

@@ -13,15 +13,18 @@ import { l2NetworkPlugin } from '#plugins/l2-network/plugin.ts'
 import { l3NetworkPlugin } from '#plugins/l3-network/plugin.ts'
 import { localStoragePlugin } from '#plugins/local-storage/plugin.ts'
 import { managementNodePlugin } from '#plugins/management-node/plugin.ts'
+import { monitoringPlugin } from '#plugins/monitoring/plugin.ts'
 import { networkServicePlugin } from '#plugins/network-service/plugin.ts'
 import { offeringPlugin } from '#plugins/offering/plugin.ts'
 import { primaryStoragePlugin } from '#plugins/primary-storage/plugin.ts'
 import { sftpPlugin } from '#plugins/sftp/plugin.ts'
 import { createSimulatorPlugin } from '#plugins/simulator/plugin.ts'
 import { tagPlugin } from '#plugins/tag/plugin.ts'
+import { taskPlugin } from '#plugins/task/plugin.ts'
 import { uiPlugin } from '#plugins/ui/plugin.ts'
 import { vmPlugin } from '#plugins/vm/plugin.ts'
 import { volumePlugin } from '#plugins/volume/plugin.ts'
+import { workflowPlugin } from '#plugins/workflow/plugin.ts'
 import { zonePlugin } from '#plugins/zone/plugin.ts'
 
 /** Every feature of this cloud. Taking one out of the list takes the feature out, and nothing else. */
@@ -31,11 +34,14 @@ export function allPlugins(simulator: Plugin = createSimulatorPlugin()): readonl
     identityPlugin,
     tagPlugin,
     managementNodePlugin,
+    workflowPlugin,
     zonePlugin,
     clusterPlugin,
     hostPlugin,
     garbageCollectorPlugin,
     kvmPlugin,
+    taskPlugin,
+    monitoringPlugin,
     offeringPlugin,
     primaryStoragePlugin,
     localStoragePlugin,

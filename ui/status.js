@@ -1,15 +1,17 @@
 /** The status page: logs in, then shows the cloud and refreshes it every two seconds, one request for each kind of thing. */
 import { ApiError, call, currentSession, keepSession, list, logIn, logOut, runningTasks } from './api.js'
 import { element } from './dom.js'
+import { showNodes } from './nodes.js'
 import { sha512 } from './sha512.js'
 import { show, vmRowActions } from './views.js'
-import { duration, language, translatePage, word } from './words.js'
+import { language, translatePage, word } from './words.js'
+import { showWorkflows, workflowRowActions } from './workflows.js'
 
 const REFRESH_MS = 2000
 const MIN_PASSWORD = 8
 const byId = (id) => document.getElementById(id)
 const busy = new Map()
-let known = { hosts: [], primaryStorages: [], backupStorages: [], vms: [], tasks: [] }
+let known = { hosts: [], primaryStorages: [], backupStorages: [], vms: [], tasks: [], workflows: [] }
 let updatedAt
 let timer
 let refreshes = 0
@@ -22,6 +24,7 @@ byId('change-password').addEventListener('click', () => byId('password-dialog').
 byId('password-cancel').addEventListener('click', () => byId('password-dialog').close())
 byId('password-form').addEventListener('submit', changePassword)
 vmRowActions({ console: openConsole, start: startVm, stop: stopVm })
+workflowRowActions({ retry: retryWorkflow, abandon: abandonWorkflow })
 if (currentSession()) enter()
 else showLogin()
 
@@ -101,16 +104,17 @@ async function refresh() {
   refreshes += 1
   const own = refreshes
   try {
-    const [nodes, hosts, primaryStorages, backupStorages, vms, tasks] = await Promise.all([
+    const [nodes, hosts, primaryStorages, backupStorages, vms, tasks, workflows] = await Promise.all([
       list('/management-nodes'),
       list('/hosts', '?sort=name'),
       list('/primary-storage', '?sort=name'),
       list('/backup-storage', '?sort=name'),
       list('/vm-instances', '?sort=name'),
       runningTasks(),
+      list('/workflows', '?q=state=Stuck&sort=createDate'),
     ])
     if (own !== refreshes) return
-    known = { hosts, primaryStorages, backupStorages, vms, tasks }
+    known = { hosts, primaryStorages, backupStorages, vms, tasks, workflows }
     updatedAt = new Date()
     showNodes(nodes)
     render()
@@ -128,11 +132,7 @@ async function refresh() {
 
 function render() {
   show(known, busy)
-}
-
-function showNodes(nodes) {
-  const lives = nodes.map((node) => (node.heartBeat - node.joinDate) / 1000)
-  byId('uptime').textContent = lives.length === 0 ? '–' : lives.map(duration).join(', ')
+  showWorkflows(known.workflows, busy)
 }
 
 function showProblem(error) {
@@ -144,8 +144,8 @@ function showProblem(error) {
   byId('updated').textContent = word(error === undefined ? 'updated' : 'stale', { time })
 }
 
-async function act(vm, what, work) {
-  busy.set(vm.uuid, what)
+async function act(item, what, work) {
+  busy.set(item.uuid, what)
   render()
   try {
     await work()
@@ -154,7 +154,7 @@ async function act(vm, what, work) {
     const why = error.code === 'NETWORK' ? word('noAnswer') : error.message
     addMessage('danger', word('failed', { what, why }))
   } finally {
-    busy.delete(vm.uuid)
+    busy.delete(item.uuid)
   }
   await refresh()
 }
@@ -174,6 +174,23 @@ async function stopVm(vm) {
   if (!(await confirm(word('stopNow', vm), word('stop')))) return
   const path = `/vm-instances/${vm.uuid}/actions`
   await act(vm, word('stopOf', vm), () => call('PUT', path, { stopVmInstance: { type: 'grace' } }))
+}
+
+function retryWorkflow(workflow) {
+  return act(workflow, word('retryOf', workflow), async () => {
+    await call('PUT', `/workflows/${workflow.uuid}/actions`, { retryWorkflow: {} })
+    addMessage('good', word('retried', workflow))
+  })
+}
+
+async function abandonWorkflow(workflow) {
+  const { name } = workflow
+  const question = word('abandonNow', { name, steps: workflow.left.join(', ') })
+  if (!(await confirm(question, word('abandon')))) return
+  await act(workflow, word('abandonOf', workflow), async () => {
+    const { left } = await call('PUT', `/workflows/${workflow.uuid}/actions`, { abandonWorkflow: {} })
+    addMessage('warning', word('abandoned', { name, steps: left.map(({ step }) => step).join(', ') }))
+  })
 }
 
 /** Asks in a dialog. Listens to what ends it and not to its closing, which is told late: after the next question was asked. */

@@ -37,9 +37,20 @@ function vms(consoleUuid: string): Inventory[] {
   ]
 }
 
+const busy = {
+  ...{ version: '0.1.0', ringShare: 67, runningJobs: 12, waitingJobs: 3, queueDepth: 4 },
+  ...{ eventLoopLagMs: 820, memoryBytes: 150 * 1024 ** 2 },
+}
+
 const lists: Readonly<Record<string, () => unknown[]>> = {
   'GET /management-nodes': () => [
-    { uuid: uuid(9), hostName: '10.0.0.1', joinDate: startedAt - 93_784_000, heartBeat: Date.now() },
+    { uuid: uuid(9), hostName: '10.0.0.1', joinDate: startedAt - 93_784_000, heartBeat: Date.now(), ...busy },
+    {
+      uuid: uuid(10),
+      hostName: '10.0.0.2',
+      joinDate: startedAt - 93_784_000,
+      heartBeat: Date.now() - 60_000,
+    },
   ],
   'GET /hosts': () => hosts,
   'GET /primary-storage': () => [storage(200, 'local', 'LocalStorage', [930, 512])],

@@ -1,6 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isObject, parse } from '#contract'
-import { CloudError, describeError, type Logger, sysErrors, toErrorBody } from '#kernel'
+import {
+  CloudError,
+  describeError,
+  type ErrorBody,
+  type Logger,
+  sysErrors,
+  toErrorBody,
+  withTask,
+} from '#kernel'
 import type { AgentCall, AgentHandlers, CallContext } from './call.ts'
 import type { CallMemory, CallOutcome } from './call-memory.ts'
 import { checkShape } from './check-shape.ts'
@@ -59,10 +67,26 @@ export function createCallServer<Calls extends Readonly<Record<string, AgentCall
     response.setHeader('content-type', 'application/x-ndjson')
     const waiter = { gone: gone.signal, progress: progressWriter(response) }
     const outcome = await memory.run(`${name} ${callId}`, waiter, (signal, progress) =>
-      runLogged(command, { raw, logger, context: { callId, taskId, epoch, signal, progress } }),
+      asTask(command.call.name, { callId, taskId, epoch, signal, progress }, (context) =>
+        runLogged(command, { raw, logger, context }),
+      ),
     )
     if (!response.destroyed) response.end(`${JSON.stringify(outcome)}\n`)
   }
+}
+
+/** All that is logged meanwhile, by whatever the handler uses, names the API call the command is part of. */
+function asTask<T>(
+  name: string,
+  context: CallContext,
+  work: (context: CallContext) => Promise<T>,
+): Promise<T> {
+  const { taskId: id, signal } = context
+  if (id === undefined) return work(context)
+  const progress = (percent: number | undefined) => {
+    if (percent !== undefined) context.progress(percent)
+  }
+  return withTask({ id, name, signal, progress }, () => work(context))
 }
 
 async function runLogged(
@@ -83,7 +107,13 @@ async function runLogged(
   // A stack is worth its lines only where nobody foresaw the error.
   const stack = failure instanceof Error && !(failure instanceof CloudError) ? { stack: failure.stack } : {}
   logger.warn({ ...fields, outcome: word, reason: describeError(failure), ...stack }, 'call')
-  return { error: toErrorBody(failure) }
+  return { error: bodyFor(context.taskId, failure) }
+}
+
+/** The error as it is told, with the task it belongs to, so that both sides' logs are found from either. */
+function bodyFor(taskId: string | undefined, failure: unknown): ErrorBody {
+  const body = toErrorBody(failure)
+  return taskId === undefined ? body : { ...body, opaque: { ...body.opaque, taskId } }
 }
 
 async function runCommand(command: Command, raw: unknown, context: CallContext): Promise<CallOutcome> {

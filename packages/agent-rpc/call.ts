@@ -52,6 +52,7 @@ export type AgentHandlers<Calls extends Readonly<Record<string, AgentCall>>> = {
 export interface CallOptions {
   /** Overrides the call's own limit, milliseconds. */
   readonly timeoutMs?: number
+  /** For the agent's log; the current task's unless said otherwise. */
   readonly taskId?: string
   /** Same id = same call: a repeat gets the first answer. New when absent. */
   readonly callId?: string

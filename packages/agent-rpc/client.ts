@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 import type { Infer, Shape } from '#contract'
-import { CloudError, type Disposable, type Logger, newUuid, sysErrors } from '#kernel'
+import { CloudError, currentTask, type Disposable, type Logger, newUuid, sysErrors } from '#kernel'
 import type { AgentCall, AgentClient, AgentEvent, CallOptions } from './call.ts'
 import { checkShape } from './check-shape.ts'
 import { isClosedEarly } from './client-errors.ts'
@@ -10,6 +10,7 @@ import { readLines } from './lines.ts'
 import { errorOfPeer, percentOfPeer } from './peer-words.ts'
 import { type SenderEpoch, sendAtEpoch } from './sender-epoch.ts'
 import type { AgentHello } from './server.ts'
+import { agentTraffic } from './traffic.ts'
 import { createWire, type Outgoing, type Wire, type WireOptions } from './wire.ts'
 
 export interface AgentClientOptions extends WireOptions, SenderEpoch {
@@ -50,7 +51,13 @@ export function createAgentClient(options: AgentClientOptions): RemoteAgent {
   const wire = createWire(options)
   const followers = new Set<Disposable>()
   return {
-    call: (call, input, callOptions) => callAgent({ wire, ...options }, call, input, callOptions ?? {}),
+    call: (call, input, callOptions = {}) => {
+      const taskId = callOptions.taskId ?? currentTask()?.id
+      const what = { call: call.name, where: options.address, taskId }
+      return agentTraffic.follow(what, () =>
+        callAgent({ wire, ...options }, call, input, { ...callOptions, taskId }),
+      )
+    },
     hello: async ({ timeoutMs = 10_000 } = {}) => {
       const what = { name: 'GET /hello', timeoutMs }
       return wire.within(what, undefined, async (signal) => {
@@ -85,12 +92,13 @@ async function callAgent<I extends Shape, O extends Shape>(
   { wire, ...sender }: SenderEpoch & { readonly wire: Wire },
   call: AgentCall<I, O>,
   input: Infer<I>,
-  options: CallOptions,
+  options: Omit<CallOptions, 'taskId'> & { readonly taskId: string | undefined },
 ): Promise<Infer<O>> {
+  const { taskId } = options
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     'x-call-id': options.callId ?? newUuid(),
-    ...(options.taskId === undefined ? {} : { 'x-task-id': options.taskId }),
+    ...(taskId === undefined ? {} : { 'x-task-id': taskId }),
   }
   const body = JSON.stringify(input)
   const outgoing = (epoch: number): Outgoing => ({

@@ -1,8 +1,9 @@
 import type { Infer, Shape } from '#contract'
-import { CloudError, newUuid, sysErrors } from '#kernel'
+import { CloudError, currentTask, newUuid, sysErrors } from '#kernel'
 import type { AgentCall, AgentEvent, AgentHandlers, CallContext, CallOptions } from './call.ts'
 import type { AgentConnection } from './client.ts'
 import { type SenderEpoch, sendAtEpoch } from './sender-epoch.ts'
+import { agentTraffic } from './traffic.ts'
 
 /** An agent in this process: what a simulator is to its driver. */
 export interface LocalAgent extends AgentConnection {
@@ -15,11 +16,13 @@ type Handle = (input: unknown, context: CallContext) => Promise<unknown>
 /**
  * Joins a driver to handlers in the same process with nothing between: no copies, no checks, but deadlines and cancellation as on
  * the wire. Only what is declared in `calls` can be called. The sender's epoch is in the context: to refuse an old one is the handlers' part.
+ * `address` is shown to people.
  */
 export function createLocalAgent<Calls extends Readonly<Record<string, AgentCall>>>(
   calls: Calls,
   handlers: AgentHandlers<Calls>,
   sender: SenderEpoch = {},
+  address = 'this process',
 ): LocalAgent {
   const byName = new Map<string, Handle>()
   // The handler is looked up at each call: simulators replace theirs to inject failures.
@@ -30,10 +33,12 @@ export function createLocalAgent<Calls extends Readonly<Record<string, AgentCall
   const followers = new Set<(event: AgentEvent) => void>()
   const closing = new AbortController()
   return {
-    call: (call, input, options) =>
-      sendAtEpoch(sender, (epoch) =>
-        callLocal(byName.get(call.name), closing.signal, { call, input, options, epoch }),
-      ),
+    call: (call, input, options) => {
+      const taskId = options?.taskId ?? currentTask()?.id
+      const send = (epoch: number) =>
+        callLocal(byName.get(call.name), closing.signal, { call, input, options, taskId, epoch })
+      return agentTraffic.follow({ call: call.name, where: address, taskId }, () => sendAtEpoch(sender, send))
+    },
     events: (onEvent, onUp) => {
       followers.add(onEvent)
       onUp?.()
@@ -52,9 +57,15 @@ export function createLocalAgent<Calls extends Readonly<Record<string, AgentCall
 async function callLocal<I extends Shape, O extends Shape>(
   handle: Handle | undefined,
   closing: AbortSignal,
-  what: { call: AgentCall<I, O>; input: Infer<I>; options: CallOptions | undefined; epoch: number },
+  what: {
+    call: AgentCall<I, O>
+    input: Infer<I>
+    options: CallOptions | undefined
+    taskId: string | undefined
+    epoch: number
+  },
 ): Promise<Infer<O>> {
-  const { call, input, options = {}, epoch } = what
+  const { call, input, options = {}, taskId, epoch } = what
   if (handle === undefined) {
     throw new CloudError(sysErrors.unknownMessage, `the agent does not know the command ${call.name}`)
   }
@@ -72,7 +83,7 @@ async function callLocal<I extends Shape, O extends Shape>(
   try {
     const context: CallContext = {
       callId: options.callId ?? newUuid(),
-      taskId: options.taskId,
+      taskId,
       epoch,
       signal: controller.signal,
       progress: (percent) => options.onProgress?.(percent),

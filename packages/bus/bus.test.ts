@@ -6,6 +6,7 @@ import { KeyedQueues, type Logger, silentLogger } from '#kernel'
 import { createLocalBus } from './bus.ts'
 import { createEvents, defineEvent } from './events.ts'
 import { createRing } from './ring.ts'
+import { ringShare } from './ring-share.ts'
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
@@ -91,4 +92,14 @@ test('every member owns a fair part of the keys', () => {
   }
   for (const member of ring.members)
     assert.ok((owned.get(member) ?? 0) > 1_250, `${member} owns ${owned.get(member)}`)
+})
+
+test('the shares of all members are told in percent and make a whole', () => {
+  assert.equal(ringShare(createRing(['a']), 'a'), 100)
+  assert.equal(ringShare(createRing(['a']), 'b'), 0)
+  const ring = createRing(['a', 'b', 'c'])
+  const shares = ring.members.map((member) => ringShare(ring, member))
+  for (const share of shares) assert.ok(share > 20 && share < 50, shares.join(' '))
+  assert.ok(Math.abs(shares.reduce((sum, share) => sum + share, 0) - 100) <= 1)
+  assert.equal(ringShare(ring, 'nobody'), 0)
 })

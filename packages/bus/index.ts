@@ -11,4 +11,5 @@ export { createMemoryHub, type Fate, type MemoryHub } from './memory-transport.t
 export { probeBrokers } from './probe-rabbit.ts'
 export { createRabbitTransport, type RabbitOptions } from './rabbit-transport.ts'
 export { createRing, type Ring } from './ring.ts'
+export { ringShare } from './ring-share.ts'
 export type { Envelope, Transport } from './transport.ts'

@@ -1,4 +1,5 @@
 import type { CloudError } from '#kernel'
+import type { DatabaseStats } from './stats.ts'
 
 /** A value as it lies in a column. */
 export type SqlValue = string | number | bigint | null | Uint8Array
@@ -38,6 +39,7 @@ export interface WriteGuard {
  */
 export interface Database extends Session {
   readonly dialect: 'sqlite' | 'mariadb'
+  readonly stats: DatabaseStats
   write<T>(unit: (tx: Tx) => Promise<T>): Promise<T>
   /**
    * From the next commit group on, `guard` goes ahead of the units of each; undefined: nothing does. One that updates a row all

@@ -3,6 +3,7 @@ import type { CloudError } from '#kernel'
 import { currentUnit, isInsideUnit, nestedWrite } from './current-unit.ts'
 import type { Session, Tx, WriteGuard } from './database.ts'
 import { translate } from './sqlite-errors.ts'
+import { WriteStats } from './stats.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
 
 /** One write waiting for, or inside, a group commit. */
@@ -25,6 +26,7 @@ const MAX_UNITS_PER_COMMIT = 1_024
  * with it), and all share the one fsync. Nobody is told of success before the commit; when that fails, nobody is.
  */
 export class GroupCommit {
+  readonly stats = new WriteStats()
   readonly #connection: DatabaseSync
   readonly #session: Session
   readonly #beforeCommit: () => void
@@ -53,6 +55,7 @@ export class GroupCommit {
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     if (isInsideUnit()) return Promise.reject(nestedWrite())
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
+    this.stats.asked += 1
     return new Promise<T>((resolve, reject) => {
       this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject })
       this.#draining ??= this.#drain()
@@ -74,7 +77,10 @@ export class GroupCommit {
     // Everything that arrives in this turn of the event loop goes into the first group.
     await nextTurn()
     while (this.#pending.length > 0) {
-      await this.#commitGroup(this.#pending.splice(0, MAX_UNITS_PER_COMMIT))
+      const units = this.#pending.splice(0, MAX_UNITS_PER_COMMIT)
+      const beganAtMs = performance.now()
+      await this.#commitGroup(units)
+      this.stats.groupEnded(units.length, performance.now() - beganAtMs)
       // Lets callers that were just answered bring their next write into the next group.
       await nextTurn()
     }

@@ -23,6 +23,7 @@ export {
   type Table,
 } from './schema.ts'
 export { openSqlite, readSqlite } from './sqlite.ts'
+export type { DatabaseStats } from './stats.ts'
 export { UniqueConflict } from './storage-errors.ts'
 export {
   atLeast,

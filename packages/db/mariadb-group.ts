@@ -9,6 +9,7 @@ import { endsTransaction, isRolledBack } from './mariadb-errors.ts'
 import type { MariadbServers } from './mariadb-servers.ts'
 import { say, sayAll } from './mariadb-session.ts'
 import { writeOut } from './sql-text.ts'
+import { WriteStats } from './stats.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
 
 const MAX_UNITS_PER_COMMIT = 512
@@ -26,6 +27,7 @@ const LONGEST_GATHERING_MS = 3
  * that it had none.
  */
 export class MariadbGroup {
+  readonly stats = new WriteStats()
   readonly #servers: MariadbServers
   readonly #isAsked: () => boolean
   readonly #marks = new CommitMarks()
@@ -44,6 +46,7 @@ export class MariadbGroup {
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     if (isInsideUnit()) return Promise.reject(nestedWrite())
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
+    this.stats.asked += 1
     return new Promise<T>((resolve, reject) => {
       this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject })
       this.#draining ??= this.#drain()
@@ -66,11 +69,13 @@ export class MariadbGroup {
       await this.#gather()
       const units = this.#pending.splice(0, MAX_UNITS_PER_COMMIT)
       this.#lastSize = units.length
+      const beganAtMs = performance.now()
       try {
         for (const ended of await this.#commit(units)) settle(ended)
       } catch (error) {
         for (const unit of units) unit.reject(error)
       }
+      this.stats.groupEnded(units.length, performance.now() - beganAtMs)
       await nextTurn()
     }
     this.#draining = undefined

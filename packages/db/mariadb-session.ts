@@ -10,6 +10,9 @@ import { writeOut } from './sql-text.ts'
 const SUSPICIOUS_AFTER_MS = 2_000
 const STATEMENT_TIMEOUT_MS = 60_000
 
+/** How often this process has asked a server for anything. */
+export const roundTrips = { count: 0 }
+
 /** Tells why the server behind a connection cannot be waited for; undefined when it can. */
 export type Watch = () => Promise<string | undefined>
 
@@ -96,6 +99,7 @@ function execute(
 function inTime(connection: PoolConnection, ask: (core: Connection, done: Done) => void): Promise<unknown> {
   // Promises of the client cost as much as all else it does for a statement.
   const core = connection.connection as unknown as Connection & { stream: Socket }
+  roundTrips.count += 1
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined
     const wait = (waitedMs: number) => {

@@ -2,7 +2,7 @@ import type { Database, Session } from './database.ts'
 import { isConnectionLost, isNotReady, isWaitedTooLong, translate } from './mariadb-errors.ts'
 import { MariadbGroup } from './mariadb-group.ts'
 import { type MariadbOptions, MariadbServers } from './mariadb-servers.ts'
-import { sessionOn } from './mariadb-session.ts'
+import { roundTrips, sessionOn } from './mariadb-session.ts'
 import { type Query, ReadBatch, type Row } from './read-batch.ts'
 
 export type { Endpoint, MariadbOptions } from './mariadb-servers.ts'
@@ -49,6 +49,12 @@ export function openMariadb(options: MariadbOptions): Database {
   let closing: Promise<void> | undefined
   return {
     dialect: 'mariadb',
+    stats: {
+      get statements() {
+        return roundTrips.count
+      },
+      writes: group.stats,
+    },
     ...batch.session,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
     write: (unit) => group.write(unit),

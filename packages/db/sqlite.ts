@@ -12,8 +12,15 @@ import { storageError } from './storage-errors.ts'
 export function openSqlite(file: string): Database {
   const { reader, writer } = openBoth(file)
   const snapshot = new ReadSnapshot(reader)
-  const read = prepared(reader, () => snapshot.open())
-  const group = new GroupCommit(writer, prepared(writer), () => snapshot.end())
+  let statements = 0
+  const read = prepared(reader, () => {
+    statements += 1
+    snapshot.open()
+  })
+  const written = prepared(writer, () => {
+    statements += 1
+  })
+  const group = new GroupCommit(writer, written, () => snapshot.end())
   let closing: Promise<void> | undefined
   const close = async () => {
     await group.close()
@@ -23,6 +30,12 @@ export function openSqlite(file: string): Database {
   }
   return {
     dialect: 'sqlite',
+    stats: {
+      get statements() {
+        return statements
+      },
+      writes: group.stats,
+    },
     all: read.all,
     rows: read.rows,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Api, Resource } from '#contract'
-import { CloudError, type Disposable } from '#kernel'
+import type { Resource } from '#contract'
+import type { Disposable } from '#kernel'
 import type { Dispatcher, Jobs } from '#plugin-host'
 import { createAdmission } from './admission.ts'
 import { describeContract } from './contract-json.ts'
 import { createLegacyDoor } from './legacy.ts'
 import { createPresenter } from './present.ts'
+import { readiness } from './readiness.ts'
 import { type DoorRequest, HttpFailure, type HttpReply, jsonReply, textReply } from './reply.ts'
 import { createRestDoor } from './rest.ts'
 import { createRouter } from './router.ts'
@@ -46,7 +47,7 @@ export function createDoors(options: DoorOptions): Doors {
       `http://${hostOf(options.advertisedAddress)}:${options.port()}/zstack/v1/api-jobs/${encodeURIComponent(jobUuid)}`,
   }
   const doors: Door[] = [
-    { prefix: '/readyz', handle: () => readiness(dispatcher) },
+    { prefix: '/readyz', handle: () => readiness(dispatcher, options.readinessChecks ?? []) },
     { prefix: '/zstack/v1/contract', handle: contractDoor(options, resources) },
     { prefix: '/zstack/v1', handle: createRestDoor(shared).handle },
     { prefix: '/zstack/api', handle: createLegacyDoor(shared).handle },
@@ -63,18 +64,6 @@ function hostOf(address = '127.0.0.1'): string {
 function allResources(options: DoorOptions): Resource[] {
   const queried = options.dispatcher.apis.flatMap((api) => (api.resource === undefined ? [] : [api.resource]))
   return [...new Set([...queried, ...(options.resources ?? [])])]
-}
-
-async function readiness(dispatcher: Dispatcher): Promise<HttpReply> {
-  const api: Api | undefined = dispatcher.apis.find(({ name }) => name === 'IsReadyToGo')
-  if (api === undefined) return textReply(503, 'no plugin tells whether this node is ready\n')
-  try {
-    await dispatcher.call({ api, params: {} })
-    return textReply(200, 'ready\n')
-  } catch (error) {
-    if (error instanceof CloudError) return textReply(503, `${error.details}\n`)
-    throw error
-  }
 }
 
 /** What the command line tool derives its help and completion from. */

@@ -11,12 +11,14 @@ import { goodSession, startThingCloud } from './testing/thing-cloud.ts'
 test('health and readiness', async () => {
   const cloud = await startThingCloud()
   try {
-    assert.equal((await send(cloud, 'GET', '/healthz')).status, 200)
-    assert.equal((await send(cloud, 'GET', '/readyz')).status, 200)
+    const alive = await send(cloud, 'GET', '/healthz')
+    assert.deepEqual([alive.status, alive.json().alive], [200, true])
+    const ready = await send(cloud, 'GET', '/readyz')
+    assert.deepEqual([ready.status, ready.json()], [200, { ready: true, checks: { node: 'ok' } }])
     cloud.isReady = false
     assert.equal((await send(cloud, 'GET', '/healthz')).status, 200)
     const notReady = await send(cloud, 'GET', '/readyz')
-    assert.deepEqual([notReady.status, notReady.text], [503, 'not yet\n'])
+    assert.deepEqual([notReady.status, notReady.json()], [503, { ready: false, checks: { node: 'not yet' } }])
     assert.equal(
       (await send(cloud, 'GET', '/zstack/v1/management-nodes/ready')).json().error.code,
       'SYS.1010',

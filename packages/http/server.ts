@@ -8,10 +8,10 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ConfigDefinition, Resource } from '#contract'
 import { type Disposable, describeError, type Logger, Scope } from '#kernel'
-import type { Dispatcher, Jobs } from '#plugin-host'
+import type { Dispatcher, Jobs, ReadinessCheck } from '#plugin-host'
 import { readJsonBody } from './body.ts'
 import { createDoors, type Doors } from './doors.ts'
-import { HttpFailure, type HttpReply, textReply } from './reply.ts'
+import { HttpFailure, type HttpReply, jsonReply, textReply } from './reply.ts'
 
 /** Where to listen: an address, or a socket inherited from whoever started this process. */
 export type ListenTarget = { readonly port: number; readonly host?: string } | { readonly fd: number }
@@ -41,6 +41,8 @@ export interface HttpServerOptions {
   readonly resources?: readonly Resource[]
   readonly configs?: readonly ConfigDefinition[]
   readonly version?: string
+  /** What must be well, besides that the node serves, for `/readyz` to say so. */
+  readonly readinessChecks?: readonly ReadinessCheck[]
   /** Calls in flight beyond which new ones are refused with 503. */
   readonly maxInFlight?: number
   /** Waits between attempts of web hooks, for tests. */
@@ -112,7 +114,7 @@ async function serve(
   const sameMethod = (route: RawRoute) => route.method === (method === 'HEAD' ? 'GET' : method)
   const raw = (options.staticRoutes ?? []).filter((route) => covers(route.path, path)).find(sameMethod)
   if (raw !== undefined) return raw.handler(request, response)
-  if (path === '/healthz') return send(response, textReply(200, 'ok\n'))
+  if (path === '/healthz') return send(response, alive())
   const door = doors?.find(path)
   if (door === undefined) throw new HttpFailure(404, `nothing is served at ${path}`)
   const header = (name: string) => request.headers[name]?.toString()
@@ -127,6 +129,11 @@ async function serve(
     json,
   })
   send(response, reply)
+}
+
+/** That this is answered is the answer: the process lives, and its event loop turns. */
+function alive(): HttpReply {
+  return jsonReply(200, { alive: true, upSeconds: Math.floor(process.uptime()) })
 }
 
 interface SplitUrl {

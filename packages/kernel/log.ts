@@ -1,4 +1,5 @@
 import { type Logger as PinoLogger, pino } from 'pino'
+import { currentTask } from './task.ts'
 
 /** A structured logger: fixed words as the message, data in the fields. */
 export interface Logger {
@@ -36,13 +37,24 @@ function redact(value: unknown, depth: number): unknown {
   return copy ?? value
 }
 
+/** What may be shown of inputs to people: the same value with every secret replaced, at any depth. */
+export function withoutSecrets(value: unknown): unknown {
+  return redact(value, 0)
+}
+
 const redactFields = (fields: object) => redact(fields, 0) as Record<string, unknown>
 
-/** The process's logger: JSON lines on `stderr` by default, level from LOG_LEVEL or `info`. */
+/** Every line says for which API call it was written, wherever it was. */
+const taskFields = () => {
+  const task = currentTask()
+  return task === undefined ? {} : { taskId: task.id }
+}
+
+/** The process's logger: JSON lines on `stderr` by default, level from LOG_LEVEL or `info`; made for a task, they carry its `taskId`. */
 export function createLogger(options: { name: string; level?: string; fd?: number }): Logger {
   const level = options.level ?? process.env.LOG_LEVEL ?? 'info'
   const target = pino(
-    { name: options.name, level, formatters: { log: redactFields } },
+    { name: options.name, level, formatters: { log: redactFields }, mixin: taskFields },
     pino.destination({ dest: options.fd ?? 2, sync: true }),
   )
   return redactingChildren(target)

@@ -1,16 +1,21 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { CloudError, sysErrors } from './errors.ts'
+import { currentTask } from './task.ts'
 
 /** What an operator may see of one waiting or running piece of work. */
 export interface QueueEntry {
   readonly key: string
   readonly label: string
+  /** The API call it is part of. */
+  readonly taskId: string | undefined
   readonly running: boolean
+  /** How long it has run, or waited when it does not run yet. */
   readonly sinceMs: number
 }
 
 interface Waiting {
   readonly label: string
+  readonly taskId: string | undefined
   readonly enqueuedAtMs: number
   startedAtMs: number | undefined
   readonly start: () => void
@@ -65,6 +70,7 @@ export class KeyedQueues {
       const queue = this.#queues.get(key) ?? []
       const entry: Waiting = {
         label,
+        taskId: currentTask()?.id,
         enqueuedAtMs: performance.now(),
         startedAtMs: undefined,
         reject,
@@ -110,6 +116,7 @@ export class KeyedQueues {
       queue.map((e) => ({
         key,
         label: e.label,
+        taskId: e.taskId,
         running: e.startedAtMs !== undefined,
         sinceMs: Math.round(now - (e.startedAtMs ?? e.enqueuedAtMs)),
       })),

@@ -13,14 +13,28 @@ export interface Task {
   progress(percent: number | undefined, message: string): void
 }
 
-const storage = new AsyncLocalStorage<Task>()
-
-/** The task this code runs for, or undefined for work nobody asked for. */
-export function currentTask(): Task | undefined {
-  return storage.getStore()
+/** A task that runs. What it leaves behind (timers, streams, connections) is no part of it any more once it has ended. */
+interface Running {
+  readonly task: Task
+  ended: boolean
 }
 
-/** Runs `work` as part of `task`. */
+const storage = new AsyncLocalStorage<Running>()
+
+/** The task this code runs for, or undefined for work nobody asked for, or whose task has ended. */
+export function currentTask(): Task | undefined {
+  const running = storage.getStore()
+  return running === undefined || running.ended ? undefined : running.task
+}
+
+/** Runs `work` as part of `task`, which ends with it. */
 export function withTask<T>(task: Task, work: () => T): T {
-  return storage.run(task, work)
+  const running: Running = { task, ended: false }
+  const end = () => {
+    running.ended = true
+  }
+  const result = storage.run(running, work)
+  if (result instanceof Promise) result.then(end, end)
+  else end()
+  return result
 }

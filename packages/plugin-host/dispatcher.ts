@@ -17,6 +17,7 @@ import type { QueryEngine, QueryRequest } from '#query'
 import type { Workflow, WorkflowEngine } from '#workflow'
 import { type Accepted, type Forwarder, mayMove, ownerMoved } from './forward.ts'
 import type { Jobs } from './jobs.ts'
+import type { Meters } from './meters.ts'
 import type { ApiCall, HandleOptions } from './plugin.ts'
 import { checkedInput, goneMeanwhile, refersToNothing, refuseTakenUuid } from './request-checks.ts'
 import { createUuidClaims, type UuidClaims } from './uuid-claims.ts'
@@ -62,6 +63,7 @@ export interface DispatcherDeps {
   readonly jobs: Jobs
   readonly workflows: WorkflowEngine
   readonly log: Logger
+  readonly meters: Meters
   readonly registrations: ReadonlyMap<string, Registration>
   readonly authenticate: Authenticate
   /** Undefined when requests may be served. */
@@ -117,8 +119,11 @@ async function answer(deps: Deps, request: ApiRequest): Promise<ApiReply> {
   const { api } = request
   for (let passes = 0; ; passes += 1) {
     const prepared = await prepare(deps, request)
-    if (api.kind === 'query' && api.resource !== undefined)
-      return (await deps.queries.query(api.resource, request.query ?? { conditions: [] })) as ApiReply
+    if (api.kind === 'query' && api.resource !== undefined) {
+      const { resource } = api
+      const ask = () => deps.queries.query(resource, request.query ?? { conditions: [] })
+      return (await deps.meters.api(api.name, ask)) as ApiReply
+    }
     const owner = await deps.forwarder.ownerOf(prepared.key)
     try {
       if (owner === undefined || prepared.key === undefined) return await answerHere(deps, prepared)
@@ -208,6 +213,15 @@ async function runJob(deps: Deps, prepared: Prepared, jobUuid: string): Promise<
 }
 
 async function prepare(deps: Deps, given: ApiRequest): Promise<Prepared> {
+  try {
+    return await check(deps, given)
+  } catch (error) {
+    deps.meters.refused.of(given.api.name).add(0, true)
+    throw error
+  }
+}
+
+async function check(deps: Deps, given: ApiRequest): Promise<Prepared> {
   const { api } = given
   const registration = deps.registrations.get(api.name)
   if (registration === undefined)
@@ -253,11 +267,11 @@ async function runHandler(
   }
   // APIs with a member of that name mean an existing resource by it.
   const wanted = 'resourceUuid' in request.api.input ? undefined : (input.resourceUuid as string | undefined)
-  return withTask(task, () =>
+  const run = () =>
     deps.claims.hold(wanted, () =>
       key === undefined ? work() : deps.bus.enter(key, registration.api.name, work, task.signal),
-    ),
-  )
+    )
+  return withTask(task, () => deps.meters.api(registration.api.name, run))
 }
 
 async function runWorkflow<I, O, R>(

@@ -18,6 +18,7 @@ import { type Authenticate, createDispatcher, type Dispatcher, type Registration
 import { createExtensions, defineDriver, type Extensions } from './extension.ts'
 import { createForwarder, jobResult } from './forward.ts'
 import { createJobs, type Jobs } from './jobs.ts'
+import { Meters, timed } from './meters.ts'
 import { migrationsOf, schemaLevel } from './migrations.ts'
 import { repeat } from './periodic.ts'
 import type { NodeInfo, Plugin, PluginContext } from './plugin.ts'
@@ -158,6 +159,7 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
     query: createQueryEngine(db, registry),
     config: createConfig(plugins.flatMap((p) => p.configs)),
     events: createEvents(log, tellOthers),
+    meters: new Meters(),
     extensions: createExtensions(),
     registrations: new Map(),
     scope: new Scope(),
@@ -186,6 +188,7 @@ interface Parts {
   readonly query: PluginContext['query']
   readonly workflows: PluginContext['workflows']
   readonly jobs: Jobs
+  readonly meters: Meters
   readonly config: PluginContext['config']
   readonly node: NodeInfo
   readonly log: Logger
@@ -215,7 +218,8 @@ function contextFor(plugin: Pick<Plugin, 'name'>, parts: Parts): PluginContext {
     queries: (...apis: readonly Api[]) => {
       for (const api of apis) register({ api, handler: async () => ({}), options: {} })
     },
-    serve: (message, handler) => void scope.add(parts.bus.serve(message, handler)),
+    serve: (message, handler) =>
+      void scope.add(parts.bus.serve(message, timed(parts.meters.messages.of(message.name), handler))),
     workflow: (workflow) => {
       parts.workflows.register(workflow as never)
       return workflow

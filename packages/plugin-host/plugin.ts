@@ -9,6 +9,7 @@ import type { Workflow, WorkflowEngine } from '#workflow'
 import type { Config } from './config.ts'
 import type { Driver, Hook } from './extension.ts'
 import type { Jobs } from './jobs.ts'
+import type { Meters } from './meters.ts'
 
 /** A feature. Removing it from the server's list removes the feature and nothing else. */
 export interface Plugin {
@@ -62,6 +63,7 @@ export interface PluginContext {
   readonly queues: KeyedQueues
   readonly workflows: WorkflowEngine
   readonly jobs: Jobs
+  readonly meters: Meters
   readonly log: Logger
   readonly node: NodeInfo
   handle<A extends Api>(api: A, handler: ApiHandler<A>, options?: HandleOptions<Input<A>>): void

@@ -15,6 +15,18 @@ export interface UpgradeRoute {
   handler(request: IncomingMessage, socket: Duplex, head: Buffer): void
 }
 
+/** Why the node cannot serve now, when it cannot: told by `/readyz`. */
+export interface ReadinessCheck {
+  readonly name: string
+  /** Undefined when all is well. One that does not answer within 2 s counts as a reason. */
+  check(): Promise<string | undefined>
+}
+
+export const readinessCheck = defineHook<ReadinessCheck>('readiness check')
+
+/** Mounted by the server on every port, for those who watch the node. */
+export const monitorRoute = defineHook<WebRoute>('monitor route')
+
 /** Mounted by the server on every port browsers use. */
 export const webRoute = defineHook<WebRoute>('web route')
 export const upgradeRoute = defineHook<UpgradeRoute>('upgrade route')

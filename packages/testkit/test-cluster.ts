@@ -113,6 +113,7 @@ function gated(db: Database, gate: Gate): Database {
   }
   return {
     dialect: db.dialect,
+    stats: db.stats,
     all: (sql, params) => through(() => db.all(sql, params)),
     rows: (sql, params) => through(() => db.rows(sql, params)),
     run: (sql, params) => through(() => db.run(sql, params)),

@@ -1,5 +1,14 @@
 import type { Tx } from '#db'
-import { CloudError, currentTask, fromErrorBody, type Logger, newUuid, sysErrors, toErrorBody } from '#kernel'
+import {
+  CloudError,
+  currentTask,
+  fromErrorBody,
+  type Logger,
+  newUuid,
+  sysErrors,
+  toErrorBody,
+  withTask,
+} from '#kernel'
 import type { Workflow } from './define.ts'
 import { type Journal, type WorkflowRow, workflowState } from './journal.ts'
 import { rollBack } from './rollback.ts'
@@ -35,6 +44,11 @@ export interface WorkflowEngine {
   takeOver(orphan: WorkflowRow): Promise<RecoveredWorkflow | undefined>
   /** Takes back what is left of every workflow nobody works on any more; returns those of which something is still left. */
   retryStuck(): Promise<WorkflowRow[]>
+  /**
+   * Takes back what is left of one workflow nobody works on any more; joins a try of it that is under way. Throws SYS.1003 when
+   * there is none, SYS.1006 while it runs.
+   */
+  retry(workflowUuid: string): Promise<RecoveredWorkflow>
   /** Forgets a stuck workflow; a person took care of what it left. Refuses one that does not exist or is being worked on. */
   abandon(workflowUuid: string): Promise<void>
   unfinished(): Promise<WorkflowRow[]>
@@ -70,8 +84,13 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
     nodeUuid === journal.owner.nodeUuid && incarnation === journal.owner.incarnation
   const idle = async () =>
     (await journal.unfinished()).filter((row) => isMine(row.nodeUuid, row.incarnation) && !live.has(row.uuid))
-  const recover = (row: WorkflowRow, mayResume: boolean) =>
-    whileLive(live, row.uuid, () => recoverOne(deps, registered.get(row.name), row, mayResume))
+  const recovering = new Map<string, Promise<RecoveredWorkflow>>()
+  const recover = (row: WorkflowRow, mayResume: boolean) => {
+    const work = () => recoverOne(deps, registered.get(row.name), row, mayResume)
+    const one = whileLive(live, row.uuid, () => asTaskOf(row, work))
+    recovering.set(row.uuid, one)
+    return one.finally(() => recovering.delete(row.uuid))
+  }
   return {
     registered,
     register: (workflow) => {
@@ -92,20 +111,40 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
       for (const row of (await idle()).reverse()) if (!live.has(row.uuid)) await recover(row, false)
       return idle()
     },
+    retry: async (uuid) => {
+      const row = await unfinishedOne(deps.journal, uuid)
+      const running = recovering.get(uuid)
+      if (running !== undefined) return running
+      if (live.has(uuid)) throw beingWorkedOn(row, 'retried')
+      return recover(row, false)
+    },
     abandon: async (uuid) => {
-      const row = (await deps.journal.unfinished()).find((r) => r.uuid === uuid)
-      if (row === undefined)
-        throw new CloudError(sysErrors.resourceNotFound, `there is no unfinished workflow ${uuid}`)
-      if (live.has(uuid)) {
-        const details = `${row.name} ${uuid} is being worked on; only a stuck workflow can be abandoned`
-        throw new CloudError(sysErrors.operationFailed, details)
-      }
+      const row = await unfinishedOne(deps.journal, uuid)
+      if (live.has(uuid)) throw beingWorkedOn(row, 'abandoned')
       await deps.journal.end(uuid)
     },
     unfinished: () => journal.unfinished(),
     isUnsettled: (uuid) => journal.isUnsettled({ uuid }),
     isUnsettledTask: (taskId) => journal.isUnsettled({ taskId }),
   }
+}
+
+async function unfinishedOne(journal: Journal, uuid: string): Promise<WorkflowRow> {
+  const row = (await journal.unfinished()).find((r) => r.uuid === uuid)
+  if (row !== undefined) return row
+  throw new CloudError(sysErrors.resourceNotFound, `there is no unfinished workflow ${uuid}`)
+}
+
+function beingWorkedOn(row: WorkflowRow, what: string): CloudError {
+  const details = `${row.name} ${row.uuid} is being worked on; only a stuck workflow can be ${what}`
+  return new CloudError(sysErrors.operationFailed, details)
+}
+
+/** Logs and agents are to name the API call whose work is taken up, not the one that asked for it now, and not nobody. */
+function asTaskOf<T>({ taskId, name }: WorkflowRow, work: () => Promise<T>): Promise<T> {
+  if (taskId === undefined) return work()
+  const { signal } = new AbortController()
+  return withTask({ id: taskId, name, signal, progress: () => {} }, work)
 }
 
 async function whileLive<T>(live: Set<string>, uuid: string, work: () => Promise<T>): Promise<T> {

@@ -187,7 +187,7 @@ export function contextOf(
   taskId: string | undefined,
   signal: AbortSignal = new AbortController().signal,
 ): StepContext {
-  return { workflowUuid, taskId, signal, log: deps.log.child({ workflow, workflowUuid, taskId }) }
+  return { workflowUuid, taskId, signal, log: deps.log.child({ workflow, workflowUuid }) }
 }
 
 function asCloudError(error: unknown, workflow: string): CloudError {

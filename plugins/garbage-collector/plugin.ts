@@ -1,6 +1,7 @@
-import { remove } from '#db'
+import { count, remove } from '#db'
 import { definePlugin } from '#plugin-host'
 import { hostHook } from '#plugins/host/contract/extensions.ts'
+import { metricSource } from '#plugins/monitoring/contract/extensions.ts'
 import { collectGarbage, createCollector } from './collector.ts'
 import { deleteGCJob, queryGCJob, triggerGCJob } from './contract/apis.ts'
 import { collectInterval } from './contract/configs.ts'
@@ -25,6 +26,13 @@ export const garbageCollectorPlugin = definePlugin({
     })
     ctx.hook(hostHook, { connected: async (row) => collector.hostIsBack(row) })
     ctx.every('collect garbage', seconds, () => collector.collectDue())
+    ctx.hook(metricSource, {
+      name: 'left-overs',
+      tell: async (sink) => {
+        const number = await count(ctx.db, garbageCollector, {})
+        sink.gauge('gc_jobs', 'Left-overs on machines that are away, still to be removed.', number)
+      },
+    })
     ctx.queries(queryGCJob)
     // No key of its own: the message runs in the job's queue.
     ctx.handle(triggerGCJob, async ({ uuid }) => {

@@ -2,6 +2,7 @@ import { memberUuids } from '#cluster'
 import { find, insert, remove, update } from '#db'
 import { type PluginContext, progressOf } from '#plugin-host'
 import { getCurrentTime, getVersion, isReadyToGo } from './contract/apis.ts'
+import { type NodeFacts, nodeFacts } from './contract/extensions.ts'
 import { managementNode } from './contract/resources.ts'
 import { getTaskProgress } from './contract/task-apis.ts'
 
@@ -36,7 +37,8 @@ async function linesOf(ctx: PluginContext, taskUuid: string) {
 /** This node announces itself; its row goes when it stops in order. */
 export async function join(ctx: PluginContext): Promise<void> {
   const now = Date.now()
-  const row = { uuid: ctx.node.uuid, hostName: ctx.node.address, joinDate: now, heartBeat: now }
+  const { uuid, address, version } = ctx.node
+  const row = { uuid, hostName: address, version, joinDate: now, heartBeat: now, ...factsNow(ctx) }
   await ctx.db.write(async (tx) => {
     await remove(tx, managementNode, { uuid: ctx.node.uuid })
     await insert(tx, managementNode, row)
@@ -59,5 +61,11 @@ export async function leave(ctx: PluginContext): Promise<void> {
 }
 
 export async function beat(ctx: PluginContext): Promise<void> {
-  await ctx.db.write((tx) => update(tx, managementNode, { uuid: ctx.node.uuid }, { heartBeat: Date.now() }))
+  await ctx.db.write((tx) =>
+    update(tx, managementNode, { uuid: ctx.node.uuid }, { heartBeat: Date.now(), ...factsNow(ctx) }),
+  )
+}
+
+function factsNow(ctx: PluginContext): NodeFacts {
+  return Object.assign({}, ...ctx.hooks(nodeFacts).map((tell) => tell())) as NodeFacts
 }

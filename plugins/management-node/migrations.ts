@@ -11,4 +11,18 @@ export const managementNodeMigrations: readonly Migration[] = [
       },
     ],
   },
+  {
+    id: '0032-node-facts',
+    addColumns: {
+      ManagementNodeVO: {
+        version: 'string?',
+        ringShare: 'int?',
+        runningJobs: 'int?',
+        waitingJobs: 'int?',
+        queueDepth: 'int?',
+        eventLoopLagMs: 'int?',
+        memoryBytes: 'long?',
+      },
+    },
+  },
 ]

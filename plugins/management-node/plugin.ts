@@ -1,10 +1,11 @@
 import { describeError } from '#kernel'
-import { definePlugin } from '#plugin-host'
+import { definePlugin, readinessCheck } from '#plugin-host'
 import { queryManagementNode } from './contract/apis.ts'
 import { heartbeatInterval, resultLife, resultScan } from './contract/configs.ts'
 import { managementNode } from './contract/resources.ts'
 import { beat, forgetGone, handleManagementNode, join, leave } from './handlers.ts'
 import { managementNodeMigrations } from './migrations.ts'
+import { readinessChecks } from './readiness.ts'
 
 export const managementNodePlugin = definePlugin({
   name: 'management-node',
@@ -14,6 +15,7 @@ export const managementNodePlugin = definePlugin({
   setup(ctx) {
     handleManagementNode(ctx)
     ctx.queries(queryManagementNode)
+    for (const check of readinessChecks(ctx)) ctx.hook(readinessCheck, check)
     ctx.onReady(async () => {
       await join(ctx)
       await forgetGone(ctx)

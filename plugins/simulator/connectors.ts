@@ -18,7 +18,8 @@ export function createHostConnector(ctx: PluginContext, agents: SimulatedAgents)
   const client = async (uuid: string) => {
     const kept = clients.get(uuid)
     if (kept !== undefined) return kept
-    const made = createLocalAgent(kvmHostCalls, (await hostOf(uuid)).handlers, ctx.node.sender)
+    const row = await get(ctx.db, host, uuid)
+    const made = createLocalAgent(kvmHostCalls, simulated(row).handlers, ctx.node.sender, row.managementIp)
     clients.set(uuid, made)
     return made
   }
@@ -54,7 +55,12 @@ export function createBackupStorageConnector(
 ): BackupStorageConnector {
   const addressOf = (uuid: string) => `bs-${uuid}`
   const client = async (uuid: string) =>
-    createLocalAgent(backupStorageCalls, agents.backupStorage(addressOf(uuid)).handlers, ctx.node.sender)
+    createLocalAgent(
+      backupStorageCalls,
+      agents.backupStorage(addressOf(uuid)).handlers,
+      ctx.node.sender,
+      addressOf(uuid),
+    )
   return {
     client,
     connect: async ({ uuid, url }) =>

@@ -4,6 +4,7 @@ import { createLab } from '#lab/lab.ts'
 import { queryHost } from '#plugins/host/contract/apis.ts'
 import { getVersion } from '#plugins/management-node/contract/apis.ts'
 import { queryVmInstance } from '#plugins/vm/contract/create-apis.ts'
+import { queryWorkflow } from '#plugins/workflow/contract/apis.ts'
 import { apiUrl, instanceOf, runningPid } from '../instance.ts'
 import { labName } from './up.ts'
 
@@ -36,6 +37,9 @@ async function tellCloud(): Promise<void> {
       const [nic] = vm.vmNics as { ip?: string }[]
       out(`vm          ${vm.name} ${vm.state} ${nic?.ip ?? ''}`)
     }
+    const stuck = await client.query(queryWorkflow, ['state=Stuck'], { limit: 1, replyWithCount: true })
+    const look = stuck.total === 0 ? '' : '; see ./zstack cli -t QueryWorkflow state=Stuck'
+    out(`workflows   ${stuck.total} stuck${look}`)
   } catch (error) {
     out(`api         ${describeError(error)}`)
   }
