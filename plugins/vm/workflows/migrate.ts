@@ -21,7 +21,7 @@ import { vmInstance } from '../contract/resources.ts'
 import { vmState } from '../contract/states.ts'
 import { servedNics } from '../spec.ts'
 import { placeStep } from '../steps/power.ts'
-import { leaveHost } from '../steps/settle.ts'
+import { leaveHost, settleOrUnknown } from '../steps/settle.ts'
 import { getVm, patchVm, volumesOf } from '../store.ts'
 
 export interface MigrateInput {
@@ -78,9 +78,8 @@ function bookSteps(ctx: PluginContext) {
     run: async ({ vmUuid }) => {
       await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.migrating }))
     },
-    undo: async ({ vmUuid }) => {
-      await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.running }))
-    },
+    // Its host may have lost it meanwhile.
+    undo: ({ vmUuid }) => settleOrUnknown(ctx, vmUuid),
   })
   const leave = defineStep<Move, void>({
     name: 'leave-source',
