@@ -164,10 +164,10 @@ export function serveAgents(world: SimulatedWorld, channel: Channel, path?: Path
       const reply = (response: object) => void channel.send({ kind: 'answer', id, ...response })
       if (path === undefined) reply(await answer(request))
       else path.pass(to.address, () => answer(request), reply)
-    } else if (path?.isOpen(to.address) === false) {
-      if (request.kind === 'follow') channel.send({ kind: 'down', address: to.address } satisfies Response)
-    } else if (request.kind === 'follow' && to.role === 'host') follow(to)
-    else if (to.role === 'host') agents.forgetHost(to.address)
+    } else if (request.kind === 'follow' && to.role === 'host') {
+      if (path?.isOpen(to.address) !== false) follow(to)
+      else channel.send({ kind: 'down', address: to.address } satisfies Response)
+    } else if (to.role === 'host') agents.forgetHost(to.address)
     else agents.forgetBackupStorage(to.address)
   }
   channel.on('message', (message) => {

@@ -71,8 +71,11 @@ function releaseOf({ vmInstanceUuid }: Volume): Partial<Volume> {
 
 async function discardFile({ db, bus }: PluginContext, uuid: string): Promise<void> {
   const v = await findOne(db, volume, { uuid })
-  if (v?.primaryStorageUuid === undefined || v.installPath === undefined) return
+  if (v === undefined) return
   const { primaryStorageUuid, installPath } = v
+  // Space may have been reserved for it without the row knowing yet; there is no file then.
+  if (primaryStorageUuid === undefined || installPath === undefined)
+    return bus.call(releaseSpace, { volumeUuid: uuid, primaryStorageUuid: undefined })
   await bus.call(deleteVolumeFile, { volumeUuid: uuid, primaryStorageUuid, installPath })
   await bus.call(releaseSpace, { volumeUuid: uuid, primaryStorageUuid })
   const gone = { primaryStorageUuid: undefined, installPath: undefined, format: undefined, actualSize: 0 }
