@@ -15,6 +15,7 @@ import {
 } from '#kernel'
 import type { QueryEngine, QueryRequest } from '#query'
 import type { Workflow, WorkflowEngine } from '#workflow'
+import { type Admission, isOverload } from './admission.ts'
 import { type Accepted, type Forwarder, mayMove, ownerMoved } from './forward.ts'
 import type { Jobs } from './jobs.ts'
 import type { ApiCall, HandleOptions } from './plugin.ts'
@@ -59,6 +60,7 @@ export interface DispatcherDeps {
   readonly queries: QueryEngine
   readonly bus: Bus
   readonly forwarder: Forwarder
+  readonly admission: Admission
   readonly jobs: Jobs
   readonly workflows: WorkflowEngine
   readonly log: Logger
@@ -173,12 +175,20 @@ async function submit(deps: Deps, given: ApiRequest, passes = MAX_PASSES): Promi
       if (accepted.refusal !== undefined) deps.jobs.refuse(jobUuid, api.name, accepted.refusal)
       return accepted
     } catch (error) {
+      if (isOverload(error)) throw error
       if (mayMove(error)) return submit(deps, prepared.request, passes - 1)
       return refuse(error)
     }
   }
-  await deps.jobs.accept({ uuid: jobUuid, apiName: api.name, accountUuid: prepared.accountUuid })
-  void runJob(deps, prepared, jobUuid)
+  const { accountUuid } = prepared
+  deps.admission.enter(accountUuid)
+  try {
+    await deps.jobs.accept({ uuid: jobUuid, apiName: api.name, accountUuid })
+  } catch (error) {
+    deps.admission.leave(accountUuid)
+    throw error
+  }
+  void runJob(deps, prepared, jobUuid).finally(() => deps.admission.leave(accountUuid))
   return { jobUuid }
 }
 
@@ -253,11 +263,14 @@ async function runHandler(
   }
   // APIs with a member of that name mean an existing resource by it.
   const wanted = 'resourceUuid' in request.api.input ? undefined : (input.resourceUuid as string | undefined)
-  return withTask(task, () =>
+  const queued = () =>
     deps.claims.hold(wanted, () =>
       key === undefined ? work() : deps.bus.enter(key, registration.api.name, work, task.signal),
-    ),
-  )
+    )
+  if (recorded === undefined) return withTask(task, queued)
+  const { accountUuid } = prepared
+  const job = { taskId: task.id, label: registration.api.name, accountUuid, key, signal: request.signal }
+  return deps.admission.run(job, () => withTask(task, queued))
 }
 
 async function runWorkflow<I, O, R>(
