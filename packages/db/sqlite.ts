@@ -13,6 +13,7 @@ export function openSqlite(file: string): Database {
   const { reader, writer } = openBoth(file)
   const snapshot = new ReadSnapshot(reader)
   const read = prepared(reader, () => snapshot.open())
+  const rows = remembered(snapshot, read.rows)
   const group = new GroupCommit(writer, prepared(writer), () => snapshot.end())
   let closing: Promise<void> | undefined
   const close = async () => {
@@ -24,7 +25,7 @@ export function openSqlite(file: string): Database {
   return {
     dialect: 'sqlite',
     all: read.all,
-    rows: read.rows,
+    rows,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
     write: (unit) => group.write(unit),
     guardWrites: (guard) => group.guardWrites(guard),
@@ -60,6 +61,30 @@ function connect(file: string, opened: DatabaseSync[]): DatabaseSync {
   opened.push(connection)
   connection.exec('PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=1073741824')
   return connection
+}
+
+// More is forgotten: it is what many calls ask for at the same time that is worth keeping.
+const MAX_REMEMBERED = 500
+
+/**
+ * Answers the same question within one snapshot from memory: many calls at once read the same networks, images and offerings. Nobody
+ * changes what `rows` gives.
+ */
+function remembered(snapshot: ReadSnapshot, rows: Session['rows']): Session['rows'] {
+  let known = new Map<string, Promise<SqlValue[][]>>()
+  snapshot.onEnd(() => {
+    if (known.size > 0) known = new Map()
+  })
+  return (sql, params) => {
+    if (params.length > 3) return rows(sql, params)
+    let key = sql
+    for (const param of params) key += `\0${typeof param} ${param}`
+    const earlier = known.get(key)
+    if (earlier !== undefined) return earlier
+    const answer = rows(sql, params)
+    if (known.size < MAX_REMEMBERED) known.set(key, answer)
+    return answer
+  }
 }
 
 // Conditions come in endless shapes; forget all rather than grow without end.
