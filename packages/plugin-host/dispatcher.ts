@@ -7,6 +7,7 @@ import {
   fromErrorBody,
   isUuid,
   type Logger,
+  newOrderedUuid,
   newUuid,
   sysErrors,
   type Task,
@@ -91,6 +92,8 @@ interface Prepared {
   readonly key: string | undefined
   /** As it is passed on to another node. */
   readonly request: ApiRequest
+  /** The uuid a client chose for what is created; one made here is nobody's yet. */
+  readonly chosenUuid: string | undefined
   /** Set when the call has already succeeded: what it would delete is gone. */
   readonly nothingToDo: boolean
 }
@@ -145,7 +148,7 @@ async function answerHere(deps: Deps, prepared: Prepared): Promise<ApiReply> {
 
 /** Accepts a job, here or where its key belongs. `passes`: how often it may still be passed on. */
 async function submit(deps: Deps, given: ApiRequest, passes = MAX_PASSES): Promise<Accepted> {
-  const jobUuid = given.jobUuid ?? newUuid()
+  const jobUuid = given.jobUuid ?? newOrderedUuid()
   const { api } = given
   // Refusals are kept for those who poll, under the id they chose: anybody may send one, so it must be of bounded size.
   if (jobUuid.length > MAX_JOB_ID)
@@ -228,15 +231,18 @@ async function prepare(deps: Deps, given: ApiRequest): Promise<Prepared> {
   const accountUuid = api.needSession ? (await deps.authenticate(request.sessionUuid)).accountUuid : ''
   const input = checkedInput(api, request.params)
   const nothingToDo = await refersToNothing(deps.queries, api, input)
-  await refuseTakenUuid(deps.queries, api, input)
+  // APIs with a member of that name mean an existing resource by it.
+  const isChosen = given.params.resourceUuid !== undefined && !('resourceUuid' in api.input)
+  const chosenUuid = isChosen ? (input.resourceUuid as string | undefined) : undefined
+  if (isChosen) await refuseTakenUuid(deps.queries, api, input)
   const key = nothingToDo ? undefined : await registration.options.key?.(input as never)
-  return { registration, input, accountUuid, nothingToDo, request, key }
+  return { registration, input, accountUuid, nothingToDo, request, chosenUuid, key }
 }
 
 /** What is to be created has its uuid before it is known which node creates it. */
 function withUuid(request: ApiRequest): ApiRequest {
   if (request.params.resourceUuid !== undefined) return request
-  return { ...request, params: { ...request.params, resourceUuid: newUuid() } }
+  return { ...request, params: { ...request.params, resourceUuid: newOrderedUuid() } }
 }
 
 async function runHandler(
@@ -261,10 +267,8 @@ async function runHandler(
     if (await goneMeanwhile(deps.queries, request.api, input)) return {}
     return ((await registration.handler(input as never, call)) ?? {}) as ApiReply
   }
-  // APIs with a member of that name mean an existing resource by it.
-  const wanted = 'resourceUuid' in request.api.input ? undefined : (input.resourceUuid as string | undefined)
   const queued = () =>
-    deps.claims.hold(wanted, () =>
+    deps.claims.hold(prepared.chosenUuid, () =>
       key === undefined ? work() : deps.bus.enter(key, registration.api.name, work, task.signal),
     )
   if (recorded === undefined) return withTask(task, queued)

@@ -1,5 +1,13 @@
 import type { Tx } from '#db'
-import { CloudError, currentTask, fromErrorBody, type Logger, newUuid, sysErrors, toErrorBody } from '#kernel'
+import {
+  CloudError,
+  currentTask,
+  fromErrorBody,
+  type Logger,
+  newOrderedUuid,
+  sysErrors,
+  toErrorBody,
+} from '#kernel'
 import type { Workflow } from './define.ts'
 import { type Journal, type WorkflowRow, workflowState } from './journal.ts'
 import { rollBack } from './rollback.ts'
@@ -79,7 +87,7 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
       registered.set(workflow.name, workflow)
     },
     run: (workflow, input, options) => {
-      const uuid = newUuid()
+      const uuid = newOrderedUuid()
       return whileLive(live, uuid, () => execute(deps, workflow, uuid, input, options ?? {}))
     },
     orphans: async () => (await journal.orphans(deps.isAlive ?? isMine)).reverse(),
