@@ -2,6 +2,7 @@ import { describeError } from '#kernel'
 import { createVm } from './create-vm.ts'
 import { databases } from './databases.ts'
 import { growVms } from './grow-vms.ts'
+import { query } from './query.ts'
 import { realVm } from './real-vm.ts'
 
 /** One measurement: prints its table, or one JSON object, on stdout and its progress on stderr. */
@@ -14,6 +15,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'create-vm': createVm,
   databases,
   'grow-vms': growVms,
+  query,
   'real-vm': realVm,
 }
 
