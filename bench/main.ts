@@ -4,6 +4,7 @@ import { databases } from './databases.ts'
 import { growVms } from './grow-vms.ts'
 import { query } from './query.ts'
 import { realVm } from './real-vm.ts'
+import { start } from './start.ts'
 
 /** One measurement: prints its table, or one JSON object, on stdout and its progress on stderr. */
 interface Bench {
@@ -17,6 +18,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'grow-vms': growVms,
   query,
   'real-vm': realVm,
+  start,
 }
 
 function help(): string {

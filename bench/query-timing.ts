@@ -4,6 +4,7 @@ import { createQueryEngine, createRegistry } from '#query'
 import { allPlugins } from '#server/plugins.ts'
 import { someVmUuids } from './big-cloud.ts'
 import { questionsAbout } from './query-questions.ts'
+import { quantile } from './statistics.ts'
 
 export interface QueryTiming {
   readonly name: string
@@ -20,11 +21,6 @@ export interface QueryTiming {
 }
 
 const REPEATS = 3
-
-function quantile(times: readonly number[], share: number): number {
-  const sorted = times.toSorted((a, b) => a - b)
-  return sorted[Math.ceil(sorted.length * share) - 1] ?? 0
-}
 
 /** Asks every kind of question of the cloud in `dir`, one at a time, after a tenth as many that do not count. */
 export async function timeQueries(

@@ -6,6 +6,7 @@ import { type Cloud, createCloud, type NodeInfo, upgradeRoute, webRoute } from '
 import { proxyPort } from '#plugins/console/contract/configs.ts'
 import { readConfig, type ServerConfig, usage } from './config.ts'
 import { openDataDir } from './data-dir.ts'
+import { returnIdleMemory } from './idle-memory.ts'
 import { allPlugins } from './plugins.ts'
 import { version } from './version.ts'
 
@@ -45,6 +46,7 @@ async function serve(config: ServerConfig): Promise<void> {
   }
   await cloud.start()
   await tellConsolePort(cloud, uiPort)
+  scope.add(returnIdleMemory())
   log.info({ node: node.uuid, version }, 'the management node is ready')
   const stop = (signal: string) => {
     log.info({ signal }, 'stopping')
