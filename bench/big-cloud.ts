@@ -10,6 +10,8 @@ export interface BigCloud {
   readonly hosts: number
   /** Hosts as a server finds them that cannot be reached: KVM hosts on the loopback, Disconnected, their VMs Unknown. */
   readonly unreachable?: boolean
+  /** All VMs are stopped. */
+  readonly off?: boolean
 }
 
 // Sorted builds of indexes are many times faster than keeping them while rows arrive.
@@ -73,7 +75,11 @@ function fill(db: DatabaseSync, size: BigCloud): void {
 }
 
 /** What is counted twice, and what is true only of hosts nobody can reach. */
-function settle(db: DatabaseSync, { unreachable = false }: BigCloud): void {
+function settle(db: DatabaseSync, size: BigCloud): void {
+  if (size.off === true) {
+    db.exec(`UPDATE VmInstanceVO SET state = 'Stopped', hostUuid = NULL`)
+    db.exec('DELETE FROM HostAllocationVO')
+  }
   const taken = (column: string, table: string, of: string) =>
     `(SELECT COALESCE(SUM(${column}), 0) FROM ${table} t WHERE t.hostUuid = ${of})`
   db.exec(`UPDATE HostVO SET
@@ -84,7 +90,7 @@ function settle(db: DatabaseSync, { unreachable = false }: BigCloud): void {
   db.exec(`UPDATE LocalStorageHostRefVO SET availableCapacity = totalCapacity - ${volumes} - ${caches}`)
   const all = (column: string) => `${column} = (SELECT SUM(${column}) FROM LocalStorageHostRefVO)`
   db.exec(`UPDATE PrimaryStorageVO SET ${all('totalCapacity')}, ${all('availableCapacity')}`)
-  if (!unreachable) return
+  if (size.unreachable !== true) return
   db.exec(`UPDATE HostVO SET hypervisorType = 'KVM', status = 'Disconnected',
     managementIp = '127.1.' || (rowid / 250) || '.' || (rowid % 250 + 1)`)
   db.exec(`INSERT INTO KVMHostVO (uuid, username, sshPort, sealedPassword, agentPort)

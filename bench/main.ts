@@ -2,6 +2,9 @@ import { describeError } from '#kernel'
 import { createVm } from './create-vm.ts'
 import { databases } from './databases.ts'
 import { growVms } from './grow-vms.ts'
+import { heartbeat } from './heartbeat.ts'
+import { inFlight } from './in-flight.ts'
+import { lifecycle } from './lifecycle.ts'
 import { query } from './query.ts'
 import { realVm } from './real-vm.ts'
 import { start } from './start.ts'
@@ -16,6 +19,9 @@ const benches: Readonly<Record<string, Bench>> = {
   'create-vm': createVm,
   databases,
   'grow-vms': growVms,
+  heartbeat,
+  'in-flight': inFlight,
+  lifecycle,
   query,
   'real-vm': realVm,
   start,

@@ -1,12 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { makeBigCloud } from './big-cloud.ts'
 import { describeConditions } from './conditions.ts'
 import { benchDirectory } from './run-in-child.ts'
+import { startServer } from './server-process.ts'
 import { median } from './statistics.ts'
 import { formatTable } from './table.ts'
 
@@ -17,7 +16,7 @@ Starts a whole server on a database with that many VMs, until it says that it is
 
   --vms     how many VMs (10000,100000,1000000)
   --rounds  starts of each (5)
-  --idle    how long it idles before its memory is read (20)
+  --idle    how long it idles before its memory is read (25)
   --dir     where the databases lie for as long as it takes (.zstack/bench of this repository)
 `
 
@@ -38,7 +37,7 @@ export const start = {
       options: {
         vms: { type: 'string', default: '10000,100000,1000000' },
         rounds: { type: 'string', default: '5' },
-        idle: { type: 'string', default: '20' },
+        idle: { type: 'string', default: '25' },
         dir: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -69,45 +68,18 @@ async function startsWith(dir: string, vms: number, rounds: number, idle: number
 }
 
 async function startOnce(place: string, idleSeconds: number): Promise<Start> {
-  const main = join(import.meta.dirname, '..', 'server', 'main.ts')
   const begun = performance.now()
-  const child = spawn(process.execPath, [main, '--data-dir', place, '--api', '127.0.0.1:0'], {
-    stdio: ['ignore', 'pipe', 2],
-  })
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  const server = await startServer(place)
   try {
-    await readyLine(child, ended)
     const seconds = (performance.now() - begun) / 1000
-    const cpuSeconds = await cpuOf(child)
+    const cpuSeconds = await server.cpuSeconds()
     await setTimeout(idleSeconds * 1000)
-    const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
-    const mb = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]) / 1024
-    const idleCpuShare = ((await cpuOf(child)) - cpuSeconds) / idleSeconds
-    return { seconds, cpuSeconds, idleRssMb: mb('VmRSS'), idleOwnMb: mb('RssAnon'), idleCpuShare }
+    const [idleRssMb, idleOwnMb] = [await server.memoryMb('VmRSS'), await server.memoryMb('RssAnon')]
+    const idleCpuShare = ((await server.cpuSeconds()) - cpuSeconds) / idleSeconds
+    return { seconds, cpuSeconds, idleRssMb, idleOwnMb, idleCpuShare }
   } finally {
-    child.kill('SIGTERM')
-    await ended
+    await server.dispose()
   }
-}
-
-async function readyLine(child: ChildProcess, ended: Promise<void>): Promise<void> {
-  if (child.stdout === null) throw new Error('the server has no output')
-  const lines = createInterface({ input: child.stdout })
-  const ready = new Promise<void>((resolve) => {
-    lines.on('line', (line) => {
-      if (line.includes('the management node is ready')) resolve()
-    })
-  })
-  const isReady = await Promise.race([ready.then(() => true), ended.then(() => false)])
-  if (!isReady) throw new Error('the server ended before it was ready; what it said is above')
-}
-
-// Clock ticks of a second, the same on every Linux that matters.
-const TICKS = 100
-
-async function cpuOf({ pid }: ChildProcess): Promise<number> {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS
 }
 
 function present(
