@@ -2,7 +2,12 @@ import { describeError } from '#kernel'
 import { createVm } from './create-vm.ts'
 import { databases } from './databases.ts'
 import { growVms } from './grow-vms.ts'
+import { heartbeat } from './heartbeat.ts'
+import { inFlight } from './in-flight.ts'
+import { lifecycle } from './lifecycle.ts'
+import { query } from './query.ts'
 import { realVm } from './real-vm.ts'
+import { start } from './start.ts'
 
 /** One measurement: prints its table, or one JSON object, on stdout and its progress on stderr. */
 interface Bench {
@@ -14,7 +19,12 @@ const benches: Readonly<Record<string, Bench>> = {
   'create-vm': createVm,
   databases,
   'grow-vms': growVms,
+  heartbeat,
+  'in-flight': inFlight,
+  lifecycle,
+  query,
   'real-vm': realVm,
+  start,
 }
 
 function help(): string {

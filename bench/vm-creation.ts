@@ -21,6 +21,8 @@ export interface CreationResult {
   readonly p99Ms: number
   readonly cpuSeconds: number
   readonly rssMb: number
+  /** Of the process so far. */
+  readonly peakRssMb: number
 }
 
 // With several marks, rates are of this many creations before each mark.
@@ -81,6 +83,7 @@ async function timed(
     p99Ms: at(0.99),
     cpuSeconds: (user + system) / 1e6,
     rssMb: process.memoryUsage.rss() / MIB,
+    peakRssMb: process.resourceUsage().maxRSS / 1024,
   }
 }
 

@@ -15,6 +15,7 @@ import {
 import { proxyPort } from '#plugins/console/contract/configs.ts'
 import { readConfig, type ServerConfig, usage } from './config.ts'
 import { openDataDir } from './data-dir.ts'
+import { returnIdleMemory } from './idle-memory.ts'
 import { describeMigrations } from './migrations.ts'
 import { allPlugins } from './plugins.ts'
 import { findProblems } from './preflight.ts'
@@ -67,6 +68,7 @@ async function serve(config: ServerConfig, scope: Scope): Promise<void> {
   }
   await cloud.start()
   await tellConsolePort(cloud, uiPort)
+  scope.add(returnIdleMemory())
   log.info({ node: node.uuid, version }, 'the management node is ready')
   const stop = (signal: string) => {
     log.info({ signal }, 'stopping')

@@ -13,6 +13,7 @@ export interface Dialect {
   readonly schemaInTransaction: boolean
   readonly createTable: (table: Table) => string[]
   readonly addColumn: (table: string, name: string, type: Column) => string
+  readonly addIndex: (table: string, on: readonly string[]) => string
 }
 
 // Names compare without regard to case, as clients of the original expect; uuids and JSON compare exactly.
@@ -44,6 +45,7 @@ const sqlite: Dialect = {
     ]
   },
   addColumn: (table, name, type) => `ALTER TABLE \`${table}\` ADD COLUMN ${define(sqliteTypes, name, type)}`,
+  addIndex: (table, on) => `CREATE INDEX \`idx_${table}_${on.join('_')}\` ON \`${table}\` (${quoteAll(on)})`,
 }
 
 // Spaces at the end count, as in SQLite; accents make a difference, case does not.
@@ -94,6 +96,8 @@ const mariadb: Dialect = {
   },
   addColumn: (table, name, type) =>
     `ALTER TABLE \`${table}\` ADD COLUMN IF NOT EXISTS ${define(mariadbTypes, name, type)}`,
+  addIndex: (table, on) =>
+    `CREATE INDEX IF NOT EXISTS \`${indexName(table, on)}\` ON \`${table}\` (${quoteAll(on)})`,
 }
 
 export const dialects: Readonly<Record<Database['dialect'], Dialect>> = { sqlite, mariadb }

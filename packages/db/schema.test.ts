@@ -10,6 +10,7 @@ const second: Migration = {
   id: '0002-b',
   create: [{ ...table('BVO'), unique: [['n']], indexes: [['n', 'uuid']] }],
   addColumns: { AVO: { name: 'string?' } },
+  addIndexes: { AVO: [['n', 'uuid']] },
 }
 
 test('migrations are applied once, in the order of their ids', async (t) => {

@@ -23,6 +23,8 @@ export interface Migration {
   readonly id: string
   readonly create?: readonly Table[]
   readonly addColumns?: Readonly<Record<string, Readonly<Record<string, `${ColumnType}?`>>>>
+  /** By table; not on columns of type string or text, which some databases index by their beginning only. */
+  readonly addIndexes?: Readonly<Record<string, readonly (readonly string[])[]>>
 }
 
 /** What a migration would do. */
@@ -144,9 +146,12 @@ function checksumOf(migration: Migration): string {
   return createHash('sha256').update(JSON.stringify(migration)).digest('hex')
 }
 
-function statements({ createTable, addColumn }: Dialect, migration: Migration): string[] {
+function statements({ createTable, addColumn, addIndex }: Dialect, migration: Migration): string[] {
   const adds = Object.entries(migration.addColumns ?? {}).flatMap(([table, columns]) =>
     Object.entries(columns).map(([name, type]) => addColumn(table, name, type)),
   )
-  return [...(migration.create ?? []).flatMap(createTable), ...adds]
+  const indexes = Object.entries(migration.addIndexes ?? {}).flatMap(([table, all]) =>
+    all.map((on) => addIndex(table, on)),
+  )
+  return [...(migration.create ?? []).flatMap(createTable), ...adds, ...indexes]
 }

@@ -11,7 +11,7 @@ export {
   toErrorBody,
   uuidTaken,
 } from './errors.ts'
-export { isUuid, newToken, newUuid } from './ids.ts'
+export { isUuid, newOrderedUuid, newToken, newUuid } from './ids.ts'
 export { createLogger, type Logger, silentLogger, withoutSecrets } from './log.ts'
 export { heldKeys, KeyedQueues, Limiter, type QueueEntry, withHeldKeys } from './queues.ts'
 export { createSecretBox, type SecretBox } from './secret-box.ts'

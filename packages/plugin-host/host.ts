@@ -10,9 +10,11 @@ import {
 import { type Cluster, createCluster } from '#cluster'
 import type { Api } from '#contract'
 import { type Database, migrate } from '#db'
-import { describeError, KeyedQueues, type Logger, Scope } from '#kernel'
+import { CloudError, describeError, KeyedQueues, type Logger, Scope, sysErrors } from '#kernel'
 import { createQueryEngine, createRegistry } from '#query'
 import { createJournal, createNoJournal, createWorkflowEngine, type WorkflowObserver } from '#workflow'
+import { type Admission, createAdmission } from './admission.ts'
+import { admissionConfigs } from './admission-configs.ts'
 import { createConfig } from './config.ts'
 import { type Authenticate, createDispatcher, type Dispatcher, type Registration } from './dispatcher.ts'
 import { createExtensions, defineDriver, type Extensions } from './extension.ts'
@@ -35,6 +37,7 @@ export const authenticator = defineDriver<Authenticate>('authenticator')
 export interface Cloud {
   readonly dispatcher: Dispatcher
   readonly jobs: Jobs
+  readonly admission: Admission
   readonly context: Omit<PluginContext, 'handle'>
   /** Undoes or finishes what an earlier process left, then starts the plugins' own activities. */
   start(): Promise<void>
@@ -66,7 +69,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
   await migrate(db, migrationsOf(plugins), schemaLevel)
   const parts = createParts(options, plugins)
   await setUp(plugins, parts)
-  const { cluster, jobs, workflows, takeover } = parts
+  const { admission, cluster, jobs, workflows, takeover } = parts
   let notReady: string | undefined = 'the management node is starting; try again in a moment'
   const authenticate: Authenticate = (session) => parts.extensions.driver(authenticator, 'session')(session)
   const dispatcher = createDispatcher({
@@ -82,6 +85,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
   return {
     dispatcher,
     jobs,
+    admission,
     context,
     start: async () => {
       await cluster.join()
@@ -95,6 +99,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     },
     stop: async () => {
       notReady = 'the management node is stopping'
+      admission.close(neverBegun())
       await leaveInOrder(cluster, jobs, log)
       takeover.stop()
       await parts.scope.dispose()
@@ -144,6 +149,7 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
   const tellOthers = async (name: string, data: unknown) => clusterBus?.tell(name, data)
   const askNode = (to: string, jobUuid: string) => bus.callNode(to, jobResult, { jobUuid })
   const jobs = createJobs({ db, owner, isAlive, askNode })
+  const config = createConfig([...admissionConfigs, ...plugins.flatMap((p) => p.configs)])
   const takeover = createTakeover({ cluster, queues, workflows, jobs, log, loaded: loaded.promise })
   const sender = {
     // What a node may have lost by now it must not touch, even when nobody has told the agent.
@@ -157,7 +163,8 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
   return {
     ...{ db, node, log, queues, cluster, clusterBus, bus, workflows, jobs, takeover, loaded: loaded.resolve },
     query: createQueryEngine(db, registry),
-    config: createConfig(plugins.flatMap((p) => p.configs)),
+    config,
+    admission: createAdmission(config),
     events: createEvents(log, tellOthers),
     meters: new Meters(),
     extensions: createExtensions(),
@@ -166,6 +173,11 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
     loaders: [],
     starters: [],
   }
+}
+
+function neverBegun(): CloudError {
+  const details = 'the management node stopped before the call was begun; nothing was done, repeat it'
+  return new CloudError(sysErrors.notReady, details)
 }
 
 async function setUp(plugins: readonly Plugin[], parts: Parts): Promise<void> {
@@ -178,6 +190,7 @@ async function setUp(plugins: readonly Plugin[], parts: Parts): Promise<void> {
 }
 
 interface Parts {
+  readonly admission: Admission
   readonly cluster: Cluster
   readonly clusterBus: ClusterBus | undefined
   readonly takeover: Takeover
