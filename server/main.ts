@@ -19,6 +19,7 @@ import { returnIdleMemory } from './idle-memory.ts'
 import { describeMigrations } from './migrations.ts'
 import { allPlugins } from './plugins.ts'
 import { findProblems } from './preflight.ts'
+import { shareKeys } from './shared-keys.ts'
 import { version } from './version.ts'
 
 /** Tells whoever looks after the process that it should be started anew. */
@@ -43,6 +44,7 @@ async function serve(config: ServerConfig, scope: Scope): Promise<void> {
       : { transport: createRabbitTransport(node.uuid, config.bus, log), onFenced: end }
   const cloud = await createCloud({ plugins: allPlugins(), db, node, log, ...shared })
   scope.onDispose(() => cloud.stop())
+  if (config.bus !== undefined) await shareKeys(db, config.dataDir)
   const { config: configs, query, hooks } = cloud.context
   const common = {
     log,

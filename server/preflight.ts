@@ -6,6 +6,7 @@ import type { ListenTarget } from '#http'
 import { describeError } from '#kernel'
 import type { ServerConfig } from './config.ts'
 import { checkDataDir } from './data-dir.ts'
+import { checkSharedKeys } from './shared-keys.ts'
 
 /**
  * What would keep a management process with this configuration from working, one line each and all of it at once. Nothing is made or
@@ -17,11 +18,15 @@ export async function findProblems(config: ServerConfig): Promise<string[]> {
     checkDataDir(dataDir),
     checkListener('--api', api),
     ui === undefined ? [] : checkListener('--ui', ui),
-    database === undefined ? [] : checkDatabase(database),
+    database === undefined ? [] : checkDatabase(database, bus === undefined ? undefined : dataDir),
     bus === undefined ? [] : checkBrokers(bus),
   ])
   return found.flat()
 }
+
+// A new database has no tables yet.
+const KEY_TABLE =
+  "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'ClusterKeyVO'"
 
 async function checkListener(option: string, target: ListenTarget): Promise<string[]> {
   if ('fd' in target) return checkInherited(option, target.fd)
@@ -64,11 +69,12 @@ async function checkBrokers(options: RabbitOptions): Promise<string[]> {
   return problem === undefined ? [] : [`--bus ${problem}`]
 }
 
-async function checkDatabase(options: MariadbOptions): Promise<string[]> {
+/** `dataDir` is given for a node that is one of several. */
+async function checkDatabase(options: MariadbOptions, dataDir: string | undefined): Promise<string[]> {
   const db = openMariadb({ ...options, poolSize: 1 })
   try {
-    await db.all('SELECT 1 AS answer', [])
-    return []
+    const known = await db.all(KEY_TABLE, [])
+    return dataDir === undefined || known.length === 0 ? [] : await checkSharedKeys(db, dataDir)
   } catch (error) {
     return [`--database ${describeError(error)}`]
   } finally {
