@@ -21,6 +21,8 @@ const { values } = parseArgs({
     stage: { type: 'string', default: 'single' },
     seconds: { type: 'string', default: '20' },
     clients: { type: 'string', default: '30' },
+    /** Milliseconds between two faults. */
+    every: { type: 'string', default: '700' },
     'quiet-seconds': { type: 'string', default: '40' },
     /** Keeps the logs of all processes there. */
     keep: { type: 'string' },
@@ -67,7 +69,7 @@ async function runHere(): Promise<void> {
       seed,
       durationMs: Number(values.seconds) * 1000,
       clients: Number(values.clients),
-      everyMs: 700,
+      everyMs: Number(values.every),
       quietMs: Number(values['quiet-seconds']) * 1000,
       log,
     })

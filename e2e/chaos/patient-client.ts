@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { createClient } from '#client'
 import type { Api } from '#contract'
 import { CloudError, newUuid } from '#kernel'
@@ -92,7 +91,7 @@ class Sender {
         }
       }
       this.#goOn()
-      await pause(50)
+      await nextTry()
     }
   }
 
@@ -114,6 +113,13 @@ class Sender {
     this.#lostSince = undefined
     return response.status === 503 && /"SYS\.1010"/.test(await response.clone().text())
   }
+}
+
+/** As a real client waits before it asks again. */
+function nextTry(): Promise<void> {
+  const { promise, resolve: goOn } = Promise.withResolvers<void>()
+  setTimeout(goOn, 50)
+  return promise
 }
 
 function jobOf({ method, headers }: RequestInit): string | undefined {

@@ -60,7 +60,7 @@ export async function runChaos(stage: Stage, options: ChaosOptions): Promise<Cha
       isOver: () => isOver,
     }),
   )
-  await runSchedule(faults, log)
+  await runSchedule(faults, durationMs, log)
   isOver = true
   await stage.mendAll()
   log('everything is mended')
@@ -68,6 +68,7 @@ export async function runChaos(stage: Stage, options: ChaosOptions): Promise<Cha
   log('the clients have ended')
   const startedAt = performance.now()
   const findings = await findingsWhenQuiet(stage, ledger, options.quietMs)
+  if (findings.length > 0) await tellUnfinished(stage, log)
   const quietS = ((performance.now() - startedAt) / 1000).toFixed(1)
   const exits = stage.nodes.map(({ exits: count }) => count).join(', ')
   const text = [
@@ -139,4 +140,17 @@ async function findingsWhenQuiet(stage: Stage, ledger: Ledger, quietMs: number):
     if (findings[0] === 'the auditor could not look') findings.push(String((error as Error).cause ?? error))
   }
   return findings
+}
+
+/** For whoever looks into a finding: the database goes with the run. */
+async function tellUnfinished(stage: Stage, log: (line: string) => void): Promise<void> {
+  const db = stage.openDatabase()
+  try {
+    for (const table of ['ManagementNodeVO', 'WorkflowVO', 'WorkflowStepVO', 'GarbageCollectorVO'])
+      for (const row of await db.all(`SELECT * FROM ${table}`, [])) log(`${table} ${JSON.stringify(row)}`)
+    for (const row of await db.all("SELECT * FROM JobVO WHERE state <> 'Done'", []))
+      log(`JobVO ${JSON.stringify(row)}`)
+  } finally {
+    await db.close()
+  }
 }

@@ -52,13 +52,20 @@ export function makeSchedule({ random, targets, durationMs, everyMs }: ScheduleO
   return faults
 }
 
-/** Breaks and mends as decided; ends when everything is whole. `report` is told of what could not be broken or mended. */
-export async function runSchedule(faults: readonly Fault[], report: (line: string) => void): Promise<void> {
+/** Breaks and mends as decided; ends after `durationMs`, when everything is whole. `report` is told of what could not be broken or mended. */
+export async function runSchedule(
+  faults: readonly Fault[],
+  durationMs: number,
+  report: (line: string) => void,
+): Promise<void> {
   const startedAt = performance.now()
   // Mending may take longer than was planned.
   const broken = new Set<string>()
-  const at = (ms: number) =>
-    new Promise<void>((resolve) => setTimeout(resolve, Math.max(0, startedAt + ms - performance.now())))
+  const at = (ms: number) => {
+    const { promise, resolve: begin } = Promise.withResolvers<void>()
+    setTimeout(begin, Math.max(0, startedAt + ms - performance.now()))
+    return promise
+  }
   const run = async ({ atMs, untilMs, target, how }: Fault) => {
     const way = target.ways[how]
     await at(atMs)
@@ -75,5 +82,5 @@ export async function runSchedule(faults: readonly Fault[], report: (line: strin
     }
     broken.delete(target.group)
   }
-  await Promise.all(faults.map(run))
+  await Promise.all([at(durationMs), ...faults.map(run)])
 }
