@@ -28,6 +28,7 @@ export class CommitMarks {
     await sayAll(connection, [
       `DELETE FROM ${TABLE} WHERE \`since\` < ${Date.now() - KEPT_MS}`,
       `INSERT IGNORE INTO ${TABLE} VALUES ('${this.#owner}', 0, ${Date.now()})`,
+      'COMMIT',
     ])
     this.#isRegistered = true
   }
@@ -41,6 +42,11 @@ export class CommitMarks {
   /** What the transaction of this number does first. It changes one row, or the row is gone and has to be made again. */
   statement(number: number): string {
     return `UPDATE ${TABLE} SET \`number\` = ${number}, \`since\` = ${Date.now()} WHERE \`owner\` = '${this.#owner}'`
+  }
+
+  /** Selects the number: that of the transaction it is asked in, unless that was lost. */
+  get question(): string {
+    return `SELECT \`number\` FROM ${TABLE} WHERE \`owner\` = '${this.#owner}'`
   }
 
   /** The row is made again by the next try. */
@@ -62,7 +68,9 @@ export class CommitMarks {
         await say(connection, 'ROLLBACK')
         return true
       }
-      await sayAll(connection, [this.statement(this.next()), 'COMMIT'])
+      // One by one: a cluster that gives a transaction up between two statements of a packet does not say so.
+      await say(connection, this.statement(this.next()))
+      await say(connection, 'COMMIT')
       return false
     } catch (error) {
       // When it cannot be rolled back the connection is broken, and the server does it.

@@ -5,9 +5,9 @@ import { CommitMarks } from './commit-marks.ts'
 import { isInsideUnit, nestedWrite } from './current-unit.ts'
 import type { Tx, WriteGuard } from './database.ts'
 import { type Ended, GroupRun, type Unit } from './group-run.ts'
-import { endsTransaction, isRolledBack } from './mariadb-errors.ts'
-import type { MariadbServers } from './mariadb-servers.ts'
-import { say, sayAll } from './mariadb-session.ts'
+import { endsTransaction, isRolledBack, lostInSilence } from './mariadb-errors.ts'
+import { isOfCluster, type MariadbServers } from './mariadb-servers.ts'
+import { say, sayAll, sessionOn } from './mariadb-session.ts'
 import { writeOut } from './sql-text.ts'
 import { WriteStats } from './stats.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
@@ -16,6 +16,7 @@ const MAX_UNITS_PER_COMMIT = 512
 const MAX_ATTEMPTS = 8
 // A cluster that lost a member commits nothing until it has noticed, and members that write at the same time win by turns.
 const PATIENCE_MS = 15_000
+const SHORT_PAUSE_MS = 4
 const LONGEST_PAUSE_MS = 50
 const LONGEST_GATHERING_MS = 3
 
@@ -111,7 +112,7 @@ export class MariadbGroup {
       reason = lost
       if (isRolledBack(lost)) await this.#servers.reconsider()
       // Those who lose to each other must not meet again at once.
-      await pause(Math.random() * Math.min(LONGEST_PAUSE_MS, tries * tries))
+      await pause(Math.random() * (isRolledBack(lost) ? SHORT_PAUSE_MS : LONGEST_PAUSE_MS))
     }
     throw storageError('the database gives up every transaction', reason)
   }
@@ -148,11 +149,11 @@ export class MariadbGroup {
       const refusal = await begin(connection, this.#marks, number, guard)
       const ended =
         refusal === undefined
-          ? await new GroupRun(connection).run(units)
+          ? await new GroupRun(connection, this.#marks.question, number).run(units)
           : units.map((unit) => ({ unit, error: refusal }))
       // With a guard, refusals count only once the commit has proved that what they were decided on was not out of date.
       const isNothing = refusal !== undefined || (guard === undefined && ended.every((one) => 'error' in one))
-      if (!isNothing) return await end(connection, number, ended)
+      if (!isNothing) return await end(connection, this.#marks, number, ended)
       await say(connection, 'ROLLBACK')
       return { ended }
     } catch (error) {
@@ -190,12 +191,26 @@ async function begin(
   return held.every((changed) => changed > 0) ? undefined : guard?.refusal()
 }
 
-async function end(connection: PoolConnection, number: number, ended: Ended[]): Promise<Attempt> {
+async function end(
+  connection: PoolConnection,
+  marks: CommitMarks,
+  number: number,
+  ended: Ended[],
+): Promise<Attempt> {
   try {
     await say(connection, 'COMMIT')
-    return { ended }
   } catch (error) {
     if (isRolledBack(error)) return { lost: error }
+    // No second statement may go over a connection of which nobody knows what it does.
+    return { ended, number, lost: broken(error) }
+  }
+  if (!isOfCluster(connection)) return { ended }
+  try {
+    // When nothing was left to commit, a cluster that gave up the transaction says nothing either.
+    const [row] = await sessionOn(connection).rows(marks.question, [])
+    await say(connection, 'ROLLBACK')
+    return Number(row?.[0]) === number ? { ended } : { lost: lostInSilence() }
+  } catch (error) {
     // No second statement may go over a connection of which nobody knows what it does.
     return { ended, number, lost: broken(error) }
   }

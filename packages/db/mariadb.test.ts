@@ -114,7 +114,7 @@ test('a commit whose answer is lost is looked up: it is told when it was made, a
   for (const when of ['before', 'after'] as const) {
     let cuts = 1
     let runs = 0
-    const broken = await proxy(t, where, (sent) => (sent.endsWith('COMMIT') && cuts-- > 0 ? when : undefined))
+    const broken = await proxy(t, where, (sent) => (sent.endsWith('\x03COMMIT') && cuts-- > 0 ? when : undefined))
     const db = open(t, { ...broken, database: where.database })
     const write = db.write(async (tx) => {
       runs += 1
@@ -134,7 +134,7 @@ test('a commit of which no server can tell any more is told as unknown and never
   const where = await place(t)
   let runs = 0
   const broken = await proxy(t, where, (sent) => {
-    if (!sent.endsWith('COMMIT')) return undefined
+    if (!sent.endsWith('\x03COMMIT')) return undefined
     setImmediate(() => broken.close())
     return 'after'
   })

@@ -220,6 +220,7 @@ async function runJob(deps: Deps, prepared: Prepared, jobUuid: string): Promise<
         'the result of a job could not be recorded',
       )
       deps.jobs.refuse(jobUuid, request.api.name, result.error)
+      deps.jobs.recordLater(jobUuid, result)
     }
     deps.jobs.announce(jobUuid, result)
   }

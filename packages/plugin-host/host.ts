@@ -80,7 +80,10 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     notReady: () => notReady,
   })
   const context = contextFor({ name: 'cloud' }, parts)
-  const retry = async () => void (await workflows.retryStuck())
+  const retry = async () => {
+    await jobs.recordLeft()
+    await workflows.retryStuck()
+  }
   context.every('retry stuck workflows', () => STUCK_RETRY_SECONDS, retry, 'each node')
   return {
     dispatcher,
