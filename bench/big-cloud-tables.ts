@@ -9,6 +9,7 @@ export interface AddedRows {
 }
 
 const kinds = [
+  'storage',
   'vm',
   'nic',
   'volume',
@@ -24,6 +25,8 @@ const kinds = [
 ]
 const HOSTS_PER_CLUSTER = 100
 const VMS_PER_NETWORK = 10_000
+// A storage of a terabyte on each of 10,000 hosts would have more bytes than a number can tell apart.
+const CLUSTERS_PER_STORAGE = 10
 const IMAGES = 20
 const OFFERINGS = 10
 const VMS_PER_TAG = 50
@@ -41,6 +44,7 @@ export function bigCloudTables(db: DatabaseSync, size: BigCloud): AddedRows[] {
     vms: size.vms - 1,
     clusters: Math.ceil(size.hosts / HOSTS_PER_CLUSTER),
     networks: Math.ceil(size.vms / VMS_PER_NETWORK),
+    storages: Math.ceil(size.hosts / HOSTS_PER_CLUSTER / CLUSTERS_PER_STORAGE),
   }
   const rows = seededRows(db)
   return [...places(rows, counts), ...networks(rows, counts), ...hosts(rows, counts), ...vms(rows, counts)]
@@ -51,18 +55,25 @@ interface Counts {
   readonly vms: number
   readonly clusters: number
   readonly networks: number
+  readonly storages: number
 }
 
 const uuid = (kind: string) => ({ uuid: uuidSql(kind, 'i') })
 const named = (kind: string) => ({ ...uuid(kind), name: `'${kind}-' || i` })
 const oneOf = (kind: string, count: number) => uuidSql(kind, `1 + i % ${count}`)
 
-function places(rows: SeededRows, { clusters }: Counts): AddedRows[] {
+const clusterOf = (host: string, { clusters }: Counts) => `1 + (${host}) % ${clusters}`
+const storageOf = (host: string, counts: Counts) =>
+  uuidSql('storage', `1 + (${clusterOf(host, counts)}) % ${counts.storages}`)
+
+function places(rows: SeededRows, { clusters, storages }: Counts): AddedRows[] {
   return [
+    rows.of('PrimaryStorageVO', storages, named('storage')),
     rows.of('ClusterVO', clusters, named('cluster')),
     rows.of('PrimaryStorageClusterRefVO', clusters, {
       id: rows.nextId('PrimaryStorageClusterRefVO'),
       clusterUuid: uuidSql('cluster', 'i'),
+      primaryStorageUuid: oneOf('storage', storages),
     }),
     rows.of('ImageVO', IMAGES, named('image')),
     rows.of('ImageBackupStorageRefVO', IMAGES, {
@@ -95,23 +106,25 @@ function networks(rows: SeededRows, { clusters, networks: count }: Counts): Adde
   ]
 }
 
-function hosts(rows: SeededRows, { hosts: count, clusters }: Counts): AddedRows[] {
-  const caches = { imageUuid: oneOf('image', IMAGES), hostUuid: uuidSql('host', 'i') }
+function hosts(rows: SeededRows, counts: Counts): AddedRows[] {
+  const count = counts.hosts
+  const primaryStorageUuid = storageOf('i', counts)
+  const caches = { primaryStorageUuid, imageUuid: oneOf('image', IMAGES), hostUuid: uuidSql('host', 'i') }
   return [
     rows.of('HostVO', count, {
       ...named('host'),
-      clusterUuid: uuidSql('cluster', `1 + i % ${clusters}`),
+      clusterUuid: uuidSql('cluster', clusterOf('i', counts)),
       managementIp: `'10.200.' || (i / 250) || '.' || (i % 250 + 1)`,
     }),
-    rows.of('LocalStorageHostRefVO', count, { hostUuid: uuidSql('host', 'i') }),
+    rows.of('LocalStorageHostRefVO', count, { primaryStorageUuid, hostUuid: uuidSql('host', 'i') }),
     rows.of('LocalStorageImageCacheVO', count, caches),
   ]
 }
 
-function vms(
-  rows: SeededRows,
-  { hosts: hostCount, vms: count, clusters, networks: networkCount }: Counts,
-): AddedRows[] {
+function vms(rows: SeededRows, counts: Counts): AddedRows[] {
+  const { hosts: hostCount, vms: count, networks: networkCount } = counts
+  const hostNumber = `1 + i % ${hostCount}`
+  const primaryStorageUuid = storageOf(hostNumber, counts)
   const host = oneOf('host', hostCount)
   // Sixteen bits of an address within a network, the network in the second byte.
   const number = `(10 + i / ${networkCount})`
@@ -122,7 +135,7 @@ function vms(
   return [
     rows.of('VmInstanceVO', count, {
       ...named('vm'),
-      clusterUuid: uuidSql('cluster', `1 + (1 + i % ${hostCount}) % ${clusters}`),
+      clusterUuid: uuidSql('cluster', clusterOf(hostNumber, counts)),
       imageUuid: oneOf('image', IMAGES),
       hostUuid: host,
       lastHostUuid: host,
@@ -153,11 +166,16 @@ function vms(
     rows.of('VolumeVO', count, {
       ...uuid('volume'),
       name: `'ROOT-for-vm-' || i`,
+      primaryStorageUuid,
       vmInstanceUuid: uuidSql('vm', 'i'),
       rootImageUuid: oneOf('image', IMAGES),
       installPath: `'/zstack_ps/rootVolumes/vol-' || ${uuidSql('volume', 'i')} || '.qcow2'`,
     }),
-    rows.of('LocalStorageResourceRefVO', count, { resourceUuid: uuidSql('volume', 'i'), hostUuid: host }),
+    rows.of('LocalStorageResourceRefVO', count, {
+      primaryStorageUuid,
+      resourceUuid: uuidSql('volume', 'i'),
+      hostUuid: host,
+    }),
     rows.of('HostAllocationVO', count, { vmUuid: uuidSql('vm', 'i'), hostUuid: host }),
     rows.of('UserTagVO', Math.floor(count / VMS_PER_TAG), {
       ...uuid('tag'),

@@ -88,7 +88,8 @@ function settle(db: DatabaseSync, size: BigCloud): void {
   const volumes = taken('size', 'LocalStorageResourceRefVO', 'LocalStorageHostRefVO.hostUuid')
   const caches = taken('size', 'LocalStorageImageCacheVO', 'LocalStorageHostRefVO.hostUuid')
   db.exec(`UPDATE LocalStorageHostRefVO SET availableCapacity = totalCapacity - ${volumes} - ${caches}`)
-  const all = (column: string) => `${column} = (SELECT SUM(${column}) FROM LocalStorageHostRefVO)`
+  const all = (column: string) =>
+    `${column} = (SELECT SUM(t.${column}) FROM LocalStorageHostRefVO t WHERE t.primaryStorageUuid = PrimaryStorageVO.uuid)`
   db.exec(`UPDATE PrimaryStorageVO SET ${all('totalCapacity')}, ${all('availableCapacity')}`)
   if (size.unreachable !== true) return
   db.exec(`UPDATE HostVO SET hypervisorType = 'KVM', status = 'Disconnected',

@@ -80,7 +80,7 @@ function joins(asked: Asked): Question[] {
     is('host.name', nth('host', k, asked.hosts - 1)),
     // The network of a VM there.
     is('vmNics.l3Network.name', nth('l3', k, networks)),
-    is('allVolumes.primaryStorage.name', 'ps'),
+    is('allVolumes.primaryStorage.type', 'SimulatorPrimaryStorage'),
   ]
   const path = (k: number) => [
     is('vmNics.l3Network.l2Network.name', nth('l2', k, networks)),
