@@ -25,10 +25,12 @@ export async function makeBigCloud(dir: string, size: BigCloud): Promise<{ nodeU
   const nodeUuid = await makeSeed(dir)
   const db = new DatabaseSync(join(dir, 'zstack.db'))
   try {
-    db.exec(`PRAGMA synchronous=OFF; PRAGMA cache_size=-${CACHE_KIB}; PRAGMA temp_store=FILE`)
+    db.exec(
+      `PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-${CACHE_KIB}; PRAGMA temp_store=FILE`,
+    )
     fill(db, size)
     // What a server does by itself after some minutes.
-    db.exec('PRAGMA analysis_limit=5000; ANALYZE; PRAGMA wal_checkpoint(TRUNCATE)')
+    db.exec('PRAGMA analysis_limit=5000; ANALYZE; PRAGMA journal_mode=WAL')
   } finally {
     db.close()
   }

@@ -1,4 +1,5 @@
 import { describeError } from '#kernel'
+import { atSize } from './at-size.ts'
 import { createVm } from './create-vm.ts'
 import { databases } from './databases.ts'
 import { growVms } from './grow-vms.ts'
@@ -16,6 +17,7 @@ interface Bench {
 }
 
 const benches: Readonly<Record<string, Bench>> = {
+  'at-size': atSize,
   'create-vm': createVm,
   databases,
   'grow-vms': growVms,
