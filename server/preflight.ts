@@ -81,3 +81,8 @@ async function checkDatabase(options: MariadbOptions, dataDir: string | undefine
     await db.close()
   }
 }
+
+async function checkBrokers(options: RabbitOptions): Promise<string[]> {
+  const reason = await probeBrokers(options)
+  return reason === undefined ? [] : [`--bus ${reason}`]
+}
