@@ -64,11 +64,6 @@ function checkInherited(option: string, fd: number): string[] {
   }
 }
 
-async function checkBrokers(options: RabbitOptions): Promise<string[]> {
-  const problem = await probeBrokers(options)
-  return problem === undefined ? [] : [`--bus ${problem}`]
-}
-
 /** `dataDir` is given for a node that is one of several. */
 async function checkDatabase(options: MariadbOptions, dataDir: string | undefined): Promise<string[]> {
   const db = openMariadb({ ...options, poolSize: 1 })

@@ -114,7 +114,9 @@ test('a commit whose answer is lost is looked up: it is told when it was made, a
   for (const when of ['before', 'after'] as const) {
     let cuts = 1
     let runs = 0
-    const broken = await proxy(t, where, (sent) => (sent.endsWith('\x03COMMIT') && cuts-- > 0 ? when : undefined))
+    const broken = await proxy(t, where, (sent) =>
+      sent.endsWith('\x03COMMIT') && cuts-- > 0 ? when : undefined,
+    )
     const db = open(t, { ...broken, database: where.database })
     const write = db.write(async (tx) => {
       runs += 1
