@@ -1,3 +1,4 @@
+import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createConnection } from 'mysql2/promise'
 import { createSimulatedWorld } from '#agents/simulator/world.ts'
@@ -32,6 +33,7 @@ export async function openClusterStage(dir: string, random: Random, wires: Wires
   for (const name of nodeNames) doors.push(await openWorldDoor(world, join(dir, `${name}.world`)))
   const nodes = nodeNames.map((name) => nodeOn(name, { dir, wires, galera, rabbitmq }))
   for (const node of nodes) {
+    if (node !== nodes[0]) await giveKeys(join(dir, 'node0'), join(dir, node.name))
     node.start()
     await node.untilReady(60_000)
   }
@@ -68,6 +70,12 @@ export async function openClusterStage(dir: string, random: Random, wires: Wires
       await Promise.all([galera.dispose(), rabbitmq.dispose()])
     },
   }
+}
+
+/** What an operator copies to a node before it joins: the keys the first one made. */
+async function giveKeys(from: string, to: string): Promise<void> {
+  for (const name of ['secret.key', 'agent-authority'])
+    await cp(join(from, name), join(to, name), { recursive: true })
 }
 
 interface Surroundings {
