@@ -6,6 +6,7 @@ import { growVms } from './grow-vms.ts'
 import { heartbeat } from './heartbeat.ts'
 import { inFlight } from './in-flight.ts'
 import { lifecycle } from './lifecycle.ts'
+import { nodes } from './nodes.ts'
 import { query } from './query.ts'
 import { realVm } from './real-vm.ts'
 import { start } from './start.ts'
@@ -24,6 +25,7 @@ const benches: Readonly<Record<string, Bench>> = {
   heartbeat,
   'in-flight': inFlight,
   lifecycle,
+  nodes,
   query,
   'real-vm': realVm,
   start,

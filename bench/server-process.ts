@@ -16,11 +16,18 @@ export interface ServerProcess extends Disposable {
 // Clock ticks of a second, the same on every Linux that matters.
 const TICKS = 100
 
+export interface ServerOptions {
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** Starts a server on a data directory; returns when it says that it is ready. */
-export async function startServer(dataDir: string): Promise<ServerProcess> {
+export async function startServer(dataDir: string, options: ServerOptions = {}): Promise<ServerProcess> {
   const main = join(import.meta.dirname, '..', 'server', 'main.ts')
-  const child = spawn(process.execPath, [main, '--data-dir', dataDir, '--api', '127.0.0.1:0'], {
+  const { args = [], env = {} } = options
+  const child = spawn(process.execPath, [main, '--data-dir', dataDir, '--api', '127.0.0.1:0', ...args], {
     stdio: ['ignore', 'pipe', 2],
+    env: { ...process.env, ...env },
   })
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
   const dispose = async () => {

@@ -14,6 +14,7 @@ export {
   openPlace,
   withoutMariadb,
 } from './mariadb-place.ts'
+export { startMariadbServer } from './mariadb-server.ts'
 export { type BrokerPlace, type Rabbitmq, type RabbitmqOptions, startRabbitmq } from './rabbitmq-server.ts'
 export { type Arrangement, arrange, type Place, type WorkflowScenario, withCopy } from './scenario.ts'
 export { addIso, inventoryOf, type Shown, simulatedHost, startCloud } from './scene.ts'
