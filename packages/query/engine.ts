@@ -51,7 +51,7 @@ export function createQueryEngine(
       for (const chunk of chunks(keys)) {
         const marks = chunk.map(() => '?').join(',')
         const sql = `SELECT \`${key}\` FROM \`${resource.table}\` WHERE \`${key}\` IN (${marks})`
-        for (const row of await db.all(sql, chunk)) found.add(row[key])
+        for (const [value] of await db.rows(sql, chunk)) found.add(value)
       }
       return keys.filter((k) => !found.has(k))
     },
