@@ -26,7 +26,7 @@ export async function makeBigCloud(dir: string, size: BigCloud): Promise<{ nodeU
   const db = new DatabaseSync(join(dir, 'zstack.db'))
   try {
     db.exec(
-      `PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-${CACHE_KIB}; PRAGMA temp_store=FILE`,
+      `PRAGMA journal_mode=DELETE; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-${CACHE_KIB}; PRAGMA temp_store=FILE`,
     )
     fill(db, size)
     // What a server does by itself after some minutes.
