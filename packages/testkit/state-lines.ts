@@ -18,8 +18,11 @@ const ignoredTables = new Set([
   'ClusterEpochVO',
   'ClusterMemberVO',
 ])
-/** `ipInLong` says in another way what `ip` says; free physical space is what was measured last. */
-const ignoredColumns = new Set(['ipInLong', 'availablePhysicalCapacity'])
+/** `ipInLong` says in another way what `ip` says; free physical space is what was measured last; the rest is how busy a node was. */
+const ignoredColumns = new Set([
+  ...['ipInLong', 'availablePhysicalCapacity', 'runningJobs', 'waitingJobs'],
+  ...['queueDepth', 'eventLoopLagMs', 'memoryBytes'],
+])
 const timeColumn = /Date$|^deletedAt$|^heartBeat$/
 
 /** What a workflow that went back may leave behind. */
