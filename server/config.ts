@@ -1,7 +1,9 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
+import type { RabbitOptions } from '#bus'
 import type { MariadbOptions } from '#db'
 import type { ListenTarget } from '#http'
+import { readBus } from './bus-config.ts'
 import { readDatabase } from './database-config.ts'
 
 /** How a management process is told where to live. */
@@ -9,13 +11,15 @@ export interface ServerConfig {
   readonly dataDir: string
   /** SQLite in the data directory when undefined. */
   readonly database: MariadbOptions | undefined
+  /** The node works alone when undefined. */
+  readonly bus: RabbitOptions | undefined
   readonly api: ListenTarget
   readonly ui: ListenTarget | undefined
   /** Address or name under which clients and other nodes reach this one. */
   readonly address: string
 }
 
-export const usage = `node server/main.ts --data-dir DIR [--api [HOST:]PORT|fd:N] [--ui [HOST:]PORT|fd:N] [--address NAME] [--database mysql://USER@HOST[:PORT],.../NAME [--database-password-file FILE]]`
+export const usage = `node server/main.ts --data-dir DIR [--api [HOST:]PORT|fd:N] [--ui [HOST:]PORT|fd:N] [--address NAME] [--database mysql://USER@HOST[:PORT],.../NAME [--database-password-file FILE] [--bus amqp://USER@HOST[:PORT],.../VHOST [--bus-password-file FILE]]]`
 
 /** Reads the command line. Throws one line for each problem, all of them at once. */
 export function readConfig(argv: readonly string[]): ServerConfig {
@@ -27,6 +31,8 @@ export function readConfig(argv: readonly string[]): ServerConfig {
       ui: { type: 'string' },
       database: { type: 'string' },
       'database-password-file': { type: 'string' },
+      bus: { type: 'string' },
+      'bus-password-file': { type: 'string' },
       address: { type: 'string', default: hostname() },
     },
   })
@@ -49,8 +55,17 @@ export function readConfig(argv: readonly string[]): ServerConfig {
     },
     problems,
   )
+  const bus = readBus(
+    {
+      url: values.bus,
+      passwordFile: values['bus-password-file'],
+      password: process.env.ZSTACK_BUS_PASSWORD,
+      hasDatabase: values.database !== undefined,
+    },
+    problems,
+  )
   if (problems.length > 0) throw new Error(problems.join('\n'))
-  return { dataDir: dataDir ?? '', database, api, ui, address: values.address }
+  return { dataDir: dataDir ?? '', database, bus, api, ui, address: values.address }
 }
 
 function parseTarget(text: string): ListenTarget | undefined {

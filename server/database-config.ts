@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
-import type { Endpoint, MariadbOptions } from '#db'
+import type { MariadbOptions } from '#db'
+import { readEndpoints, readPassword, refusePassword } from './endpoints.ts'
 
 /** What the command line and the environment say about the database. */
 export interface DatabaseSettings {
@@ -10,6 +10,7 @@ export interface DatabaseSettings {
   readonly password: string | undefined
 }
 
+const VARIABLE = 'ZSTACK_DATABASE_PASSWORD'
 const DEFAULT_PORT = 3306
 const POOL_SIZE = 8
 const form = '--database must be mysql://USER@HOST[:PORT][,HOST[:PORT]...]/NAME'
@@ -28,36 +29,14 @@ export function readDatabase(settings: DatabaseSettings, problems: string[]): Ma
     return undefined
   }
   const [, user = '', hosts = '', database = ''] = match
-  if (user.includes(':'))
-    problems.push(
-      '--database must not hold the password, everybody sees it there; use --database-password-file or ZSTACK_DATABASE_PASSWORD',
-    )
-  const endpoints = hosts.split(',').flatMap((host) => readEndpoint(host, problems))
-  const password = readPassword(settings, problems)
+  refusePassword(user, '--database', VARIABLE, problems)
+  const endpoints = readEndpoints(hosts, DEFAULT_PORT, form, problems)
+  const source = {
+    option: '--database',
+    file: passwordFile,
+    fromEnvironment: settings.password,
+    variable: VARIABLE,
+  }
+  const password = readPassword(source, problems)
   return { endpoints, user: user.replace(/:.*/, ''), password, database, poolSize: POOL_SIZE }
-}
-
-function readEndpoint(text: string, problems: string[]): Endpoint[] {
-  const [, bracketed, plain, port = String(DEFAULT_PORT)] =
-    /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? []
-  const host = bracketed ?? plain
-  if (host !== undefined && Number(port) > 0 && Number(port) < 65_536) return [{ host, port: Number(port) }]
-  problems.push(`${form}; '${text}' is no HOST[:PORT]`)
-  return []
-}
-
-function readPassword({ passwordFile, password }: DatabaseSettings, problems: string[]): string {
-  if (passwordFile === undefined) {
-    if (password === undefined)
-      problems.push(
-        '--database needs a password: give --database-password-file FILE or set ZSTACK_DATABASE_PASSWORD',
-      )
-    return password ?? ''
-  }
-  try {
-    return readFileSync(passwordFile, 'utf8').replace(/\r?\n$/, '')
-  } catch (error) {
-    problems.push(`--database-password-file cannot be read: ${(error as Error).message}`)
-    return ''
-  }
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { createRabbitTransport } from '#bus'
 import { openMariadb, openSqlite } from '#db'
 import { createHttpServer } from '#http'
 import { createLogger, describeError, Scope } from '#kernel'
@@ -17,6 +18,9 @@ import { openDataDir } from './data-dir.ts'
 import { allPlugins } from './plugins.ts'
 import { version } from './version.ts'
 
+/** Tells whoever looks after the process that it should be started anew. */
+const FENCED = 75
+
 const log = createLogger({ name: 'management', fd: 1 })
 
 /** One management process: database, plugins, HTTP doors. Ends on SIGTERM or SIGINT when what it serves is closed. */
@@ -28,7 +32,11 @@ async function serve(config: ServerConfig): Promise<void> {
     config.database === undefined
       ? openSqlite(join(config.dataDir, 'zstack.db'))
       : openMariadb(config.database)
-  const cloud = await createCloud({ plugins: allPlugins(), db, node, log })
+  const shared =
+    config.bus === undefined
+      ? {}
+      : { transport: createRabbitTransport(node.uuid, config.bus, log), onFenced: end }
+  const cloud = await createCloud({ plugins: allPlugins(), db, node, log, ...shared })
   scope.onDispose(() => cloud.stop())
   const { config: configs, query, hooks } = cloud.context
   const common = {
@@ -71,6 +79,12 @@ async function serve(config: ServerConfig): Promise<void> {
 async function tellConsolePort({ context }: Cloud, uiPort: number | undefined): Promise<void> {
   if (uiPort === undefined || context.config.get(proxyPort) !== proxyPort.defaultValue) return
   await context.config.set(proxyPort.category, proxyPort.name, uiPort)
+}
+
+/** The others have taken over what this node did: it must not do anything more, not even stop in order. */
+function end(reason: string): never {
+  process.stderr.write(`zstack: ${reason}\n`)
+  process.exit(FENCED)
 }
 
 function fail(what: string, error: unknown): never {

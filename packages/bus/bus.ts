@@ -43,8 +43,10 @@ export interface ClusterBus extends Bus, Disposable {
   open(run: number, onNews: (name: string, data: unknown) => void): Promise<void>
   /** Tells every other node. */
   tell(name: string, data: unknown): Promise<void>
-  /** Ends the calls that only this node could have answered. */
+  /** Ends the calls that only this run of a node could have answered. */
   nodeGone(node: string): void
+  /** Removes what is stored for a node that is no member any more. */
+  forget(node: string): Promise<void>
   /** Calls to other nodes that are not answered yet. */
   unanswered(): number
 }
@@ -69,6 +71,7 @@ export function createClusterBus(queues: KeyedQueues, routes: Routes, transport:
     open: (run, onNews) => remote.open(run, onNews),
     tell: (name, data) => transport.broadcast({ kind: 'news', from: routes.self, name, data }),
     nodeGone: (node) => remote.nodeGone(node),
+    forget: (node) => transport.forget(node),
     unanswered: () => remote.pending,
     dispose: async () => {
       remote.dispose()

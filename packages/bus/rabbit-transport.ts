@@ -1,4 +1,5 @@
-import { Connection, type Consumer, type Publisher } from 'rabbitmq-client'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Connection, type Consumer } from 'rabbitmq-client'
 import { CloudError, describeError, type Logger, sysErrors } from '#kernel'
 import type { Envelope, Transport } from './transport.ts'
 
@@ -12,9 +13,18 @@ export interface RabbitOptions {
 }
 
 const NEWS = 'zstack.news'
+const news = { exchange: NEWS, type: 'fanout', durable: true } as const
 // Deliveries that are not settled yet; a call counts only until it is accepted.
 const PREFETCH = 200
+// What cannot be published for so long is given back to the bus, which asks again.
+const PATIENCE_MS = 30_000
 const RETRY_MS = { low: 100, high: 2_000 }
+
+interface Address {
+  readonly exchange?: string
+  readonly routingKey?: string
+  readonly durable: true
+}
 
 export const queueOfNode = (node: string): string => `zstack.node.${node}`
 
@@ -35,24 +45,50 @@ export function createRabbitTransport(node: string, options: RabbitOptions, log:
     log.warn({ err: problem }, 'the connection to a message broker broke')
   })
   const queue = queueOfNode(node)
-  const publisher = createPublisher(connection)
+  let isClosed = false
+  const open = () => connection.createPublisher({ confirm: true, maxAttempts: 1 })
+  let publisher = open()
+  const publish = async (to: Address, envelope: Envelope) => {
+    const begunAtMs = performance.now()
+    for (let tries = 1; ; tries += 1) {
+      const used = publisher
+      try {
+        return await used.send(to, envelope)
+      } catch (error) {
+        if (isClosed || performance.now() - begunAtMs > PATIENCE_MS) throw error
+        await pause(Math.min(RETRY_MS.high, RETRY_MS.low * tries), undefined, { ref: false })
+        // A broker refuses for good on a channel that first met a queue whose leader had just died; a new channel finds the new one.
+        if (used !== publisher || isClosed) continue
+        publisher = open()
+        // What is still unconfirmed on it is published again.
+        used.close().catch(() => undefined)
+      }
+    }
+  }
   return {
     open: async (receive) => {
       await declare(connection, queue, options)
       consumer = connection.createConsumer(
-        { queue, queueOptions: nodeQueue(queue), qos: { prefetchCount: PREFETCH } },
+        // All of it again after every interruption: the others remove the queue of a node that they declared dead.
+        {
+          queue,
+          queueOptions: nodeQueue(queue),
+          exchanges: [news],
+          queueBindings: [{ exchange: NEWS, queue }],
+          qos: { prefetchCount: PREFETCH },
+        },
         (message) => receive(message.body as Envelope),
       )
       consumer.on('error', (error) => log.warn({ err: describeError(error) }, 'receiving was interrupted'))
     },
-    send: (to, envelope) =>
-      publisher.send({ routingKey: queueOfNode(to), durable: true, mandatory: false }, envelope),
-    broadcast: (envelope) => publisher.send({ exchange: NEWS, durable: true }, envelope),
+    send: (to, envelope) => publish({ routingKey: queueOfNode(to), durable: true }, envelope),
+    broadcast: (envelope) => publish({ exchange: NEWS, durable: true }, envelope),
     forget: async (gone) => {
       await connection.queueDelete({ queue: queueOfNode(gone) })
     },
     problem: () => problem,
     dispose: async () => {
+      isClosed = true
       await consumer?.close()
       await publisher.close()
       await connection.close()
@@ -78,10 +114,6 @@ function connect(options: RabbitOptions): Connection {
   })
 }
 
-function createPublisher(connection: Connection): Publisher {
-  return connection.createPublisher({ confirm: true, maxAttempts: 60 })
-}
-
 function nodeQueue(queue: string) {
   return { queue, durable: true, arguments: { 'x-queue-type': 'quorum' as const } }
 }
@@ -89,7 +121,7 @@ function nodeQueue(queue: string) {
 /** What was stored for an earlier run of this node is dropped: its callers were told that it died. */
 async function declare(connection: Connection, queue: string, options: RabbitOptions): Promise<void> {
   try {
-    await connection.exchangeDeclare({ exchange: NEWS, type: 'fanout', durable: true })
+    await connection.exchangeDeclare(news)
     await connection.queueDeclare(nodeQueue(queue))
     await connection.queueBind({ exchange: NEWS, queue })
     await connection.queuePurge({ queue })

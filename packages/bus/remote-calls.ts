@@ -94,9 +94,8 @@ export class RemoteCalls {
     pending.sentAtMs = performance.now()
     // The oldest unanswered call bounds what the receiver has to remember.
     const envelope = { ...pending.envelope, floor: this.#floor(pending.node) }
-    this.#deps.transport.send(pending.node, envelope).catch((error) => {
-      this.#settle(id, { error: toErrorBody(error) })
-    })
+    // What could not be sent is sent again later: whether the node can be reached is for the membership to say.
+    this.#deps.transport.send(pending.node, envelope).catch(() => undefined)
   }
 
   #floor(node: string): number {

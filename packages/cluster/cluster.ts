@@ -16,6 +16,8 @@ export interface Cluster extends Routes, Disposable {
   isAlive(nodeUuid: string, incarnation: number): boolean
   /** Throws CLUSTER.1004 when the node has been silent for so long that others may take it for dead. */
   requireMembership(): void
+  /** Looks who is in the cluster now; throws CLUSTER.1004 when this node is not. */
+  refresh(): Promise<void>
   /** Makes this run a member; nothing is owned before. */
   join(): Promise<void>
   /** Takes over what dead nodes left, from now on; resolves when this node may work on all that is its own. */
@@ -115,6 +117,10 @@ class ClusterNode implements Cluster {
     throw new CloudError(clusterErrors.fenced, details)
   }
 
+  refresh(): Promise<void> {
+    return this.#membership.refresh()
+  }
+
   join(): Promise<void> {
     return this.#membership.join()
   }
@@ -161,7 +167,11 @@ class ClusterNode implements Cluster {
     const gone = this.#known.filter((m) => !view.members.some((n) => isSameRun(m, n)))
     this.#known = view.members
     this.#ownership.apply(view)
-    for (const { uuid } of gone) this.#bus?.nodeGone(uuid)
+    for (const { uuid } of gone) {
+      this.#bus?.nodeGone(uuid)
+      // When it fails its queue stays with the broker, until the node comes back or an operator removes it.
+      if (!view.members.some((m) => m.uuid === uuid)) this.#bus?.forget(uuid).catch(() => undefined)
+    }
     for (const listener of this.#listeners) listener(view, gone)
     const members = view.members.map((m) => m.hostName)
     this.#options.log.info({ epoch: view.epoch, members }, 'the members of the cluster')

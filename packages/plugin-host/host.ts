@@ -132,18 +132,18 @@ async function leaveInOrder(cluster: Cluster, jobs: Jobs, log: Logger): Promise<
 }
 
 function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
-  const { db, node, log, transport } = options
+  const { db, node: given, log, transport } = options
   const queues = new KeyedQueues()
   const registry = createRegistry(plugins.flatMap((p) => p.resources))
   const loaded = Promise.withResolvers<void>()
   const fenced = options.onFenced ?? (() => undefined)
   const cluster = createCluster({
-    ...{ db, node, queues, log, isAlone: transport === undefined, onFenced: fenced },
+    ...{ db, node: given, queues, log, isAlone: transport === undefined, onFenced: fenced },
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     takeOver: () => takeover.begin(),
   })
   const owner = {
-    nodeUuid: node.uuid,
+    nodeUuid: given.uuid,
     get incarnation() {
       return cluster.incarnation
     },
@@ -158,6 +158,15 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
   const askNode = (to: string, jobUuid: string) => bus.callNode(to, jobResult, { jobUuid })
   const jobs = createJobs({ db, owner, isAlive, askNode })
   const takeover = createTakeover({ cluster, queues, workflows, jobs, log, loaded: loaded.promise })
+  const sender = {
+    // What a node may have lost by now it must not touch, even when nobody has told the agent.
+    epoch: () => {
+      cluster.requireMembership()
+      return cluster.epoch
+    },
+    renewEpoch: () => cluster.refresh(),
+  }
+  const node = transport === undefined ? given : { ...given, sender }
   return {
     ...{ db, node, log, queues, cluster, clusterBus, bus, workflows, jobs, takeover, loaded: loaded.resolve },
     query: createQueryEngine(db, registry),

@@ -3,6 +3,9 @@ import { createSimulatedWorld, type SimulatedWorld } from '#agents/simulator/wor
 import { createMemoryHub, type MemoryHub } from '#bus'
 import type { Database } from '#db'
 import { newUuid } from '#kernel'
+import { agentsOf } from '#plugins/simulator/agents.ts'
+import { createSimulatorPluginOf } from '#plugins/simulator/plugin.ts'
+import { allPlugins } from '#server/plugins.ts'
 import { createTestCloud, type TestCloud, type TestCloudOptions } from './cloud.ts'
 import { tempDir } from './temp-database.ts'
 
@@ -43,6 +46,8 @@ export async function createTestCluster(t: TestContext, size: number): Promise<T
       world,
       data: { dir, nodeUuid: uuid },
       transport: hub.transport(uuid),
+      // The world is everybody's: a node that starts must not bring it in order.
+      plugins: () => allPlugins(createSimulatorPluginOf(agentsOf(world))),
       heartbeatMs: HEARTBEAT_MS,
       wrap: (db) => {
         closeDatabase = () => db.close()
@@ -68,8 +73,8 @@ export async function createTestCluster(t: TestContext, size: number): Promise<T
       fencedBy: () => fencedBy,
     })
     nodes.push(node)
-    // Those that died cannot stop in order; what they wait for never comes.
-    t.after(() => (gate.isShut() ? closeDatabase() : cloud.dispose()))
+    // Those that died cannot stop in order; a process that is fenced ends at once.
+    t.after(() => (gate.isShut() || fencedBy !== undefined ? closeDatabase() : cloud.dispose()))
     return node
   }
   for (let i = 0; i < size; i += 1) await add()

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { newUuid } from '#kernel'
 import { updateGlobalConfig } from '#plugins/global-config/contract/apis.ts'
 import { queryManagementNode } from '#plugins/management-node/contract/apis.ts'
 import { createVm } from '#plugins/vm/cases/vm-scene.ts'
@@ -77,14 +78,99 @@ describe('several management nodes', () => {
       },
     })
     await agree(cluster, 3)
-    const { cluster: view } = first(cluster).cloud.context
-    let resourceUuid = crypto.randomUUID().replaceAll('-', '')
-    while (view.ownerOf(`vm:${resourceUuid}`) !== mortal.nodeUuid)
-      resourceUuid = crypto.randomUUID().replaceAll('-', '')
+    const resourceUuid = uuidOwnedBy(first(cluster), mortal)
     const creation = createVm(first(cluster), dc, { name: 'orphan', resourceUuid } as never)
     await assert.rejects(creation, /stopped during vm\.create; everything it had done was rolled back/)
     assert.deepEqual(await first(cluster).query(queryVmInstance), [])
     assert.equal(simulatedHost(first(cluster)).state.vms.size, 0)
     assert.deepEqual(await audit(first(cluster).cloud.context.db, cluster.world), [])
   })
+
+  test('a node that was frozen while the others took its work over changes nothing when it wakes up', async (t) => {
+    const cluster = await createTestCluster(t, 2)
+    await agree(cluster, 2)
+    const dc = await buildDataCenter(first(cluster))
+    const reached = Promise.withResolvers<void>()
+    const sleeper = await cluster.add({
+      observe: async ({ step, phase }) => {
+        if (step !== 'place' || phase !== 'ran') return undefined
+        sleeper.freeze()
+        reached.resolve()
+        return undefined
+      },
+    })
+    await agree(cluster, 3)
+    const resourceUuid = uuidOwnedBy(first(cluster), sleeper)
+    const creation = createVm(first(cluster), dc, { name: 'sleepy', resourceUuid } as never)
+    await reached.promise
+    await assert.rejects(creation, /everything it had done was rolled back/)
+    const again = await createVm(first(cluster), dc, { name: 'again', resourceUuid } as never)
+    assert.equal(again.state, 'Running')
+    sleeper.wake()
+    await waitFor('the sleeper to be told', () => sleeper.fencedBy() !== undefined)
+    const [vm, ...more] = await first(cluster).query(queryVmInstance)
+    assert.deepEqual([vm?.name, vm?.state, more], ['again', 'Running', []])
+    assert.deepEqual(await audit(first(cluster).cloud.context.db, cluster.world), [])
+  })
+
+  test('a node that joins waits for what the others still do on keys that are its own now', async (t) => {
+    const cluster = await createTestCluster(t, 1)
+    const dc = await buildDataCenter(first(cluster))
+    const vms = []
+    for (let i = 0; i < 12; i += 1) vms.push(await createVm(first(cluster), dc, { name: `vm${i}` }))
+    const hold = simulatedHost(first(cluster)).knobs.hold('stopVm')
+    const stops = vms.map((vm) => first(cluster).call(stopVmInstance, { uuid: vm.uuid }))
+    await hold.waiting
+    const joiner = await cluster.add()
+    await agree(cluster, 2)
+    const moved = vms.filter((vm) => joiner.cloud.context.cluster.owns(`vm:${vm.uuid}`))
+    assert.ok(moved.length > 0, 'the new node owns no VM')
+    let ended = 0
+    const destroys = moved.map((vm) =>
+      joiner.call(destroyVmInstance, { uuid: vm.uuid }).then(() => {
+        ended += 1
+      }),
+    )
+    await joiner.query(queryVmInstance)
+    assert.equal(ended, 0, 'two nodes worked on one VM at the same time')
+    hold.release()
+    await Promise.all([...stops, ...destroys])
+    const destroyed = (await joiner.query(queryVmInstance)).filter((vm) => vm.state === 'Destroyed')
+    assert.equal(destroyed.length, moved.length)
+  })
+
+  test('a node that stops in order finishes what it does, and the others go on without a gap', async (t) => {
+    const cluster = await createTestCluster(t, 2)
+    await agree(cluster, 2)
+    const dc = await buildDataCenter(first(cluster))
+    const leaver = await cluster.add()
+    await agree(cluster, 3)
+    const uuids = Array.from({ length: 4 }, () => uuidOwnedBy(first(cluster), leaver))
+    const hold = simulatedHost(first(cluster)).knobs.hold('startVm')
+    const creations = uuids.map((resourceUuid) =>
+      createVm(first(cluster), dc, { name: 'v', resourceUuid } as never),
+    )
+    await hold.waiting
+    const stopped = leaver.cloud.stop()
+    const view = first(cluster).cloud.context.cluster
+    await waitFor('the ring without it', () => !view.ring.members.includes(leaver.nodeUuid))
+    const again = { name: 'again', resourceUuid: uuids[0] } as never
+    const refused = assert.rejects(createVm(first(cluster), dc, again), /exists already/)
+    hold.release()
+    assert.deepEqual(
+      (await Promise.all(creations)).map((vm) => vm.state),
+      Array(4).fill('Running'),
+    )
+    await refused
+    await stopped
+    await waitFor('two members', () => view.members.length === 2)
+  })
 })
+
+/** A uuid that is the node's, as another one sees it. */
+function uuidOwnedBy(viewer: TestNode, owner: TestNode): string {
+  for (;;) {
+    const uuid = newUuid()
+    if (viewer.cloud.context.cluster.ownerOf(`vm:${uuid}`) === owner.nodeUuid) return uuid
+  }
+}
