@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { describeConditions } from './conditions.ts'
 import { benchDirectory, runInChild } from './run-in-child.ts'
+import { median } from './statistics.ts'
 import { formatTable } from './table.ts'
 import type { Creation, CreationResult } from './vm-creation.ts'
 
@@ -103,11 +104,6 @@ async function measure({ dir, db, count, concurrency, rounds }: Measurement): Pr
 function typical(results: readonly CreationResult[]): CreationResult {
   const seconds = median(results.map((result) => result.seconds))
   return results.find((result) => result.seconds === seconds) as CreationResult
-}
-
-/** The middle value; the lower one of two. */
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? Number.NaN
 }
 
 function present(conditions: Readonly<Record<string, unknown>>, rows: readonly Row[]): string {

@@ -1,8 +1,14 @@
 import { describeError } from '#kernel'
+import { atSize } from './at-size.ts'
 import { createVm } from './create-vm.ts'
 import { databases } from './databases.ts'
 import { growVms } from './grow-vms.ts'
+import { heartbeat } from './heartbeat.ts'
+import { inFlight } from './in-flight.ts'
+import { lifecycle } from './lifecycle.ts'
+import { query } from './query.ts'
 import { realVm } from './real-vm.ts'
+import { start } from './start.ts'
 
 /** One measurement: prints its table, or one JSON object, on stdout and its progress on stderr. */
 interface Bench {
@@ -11,10 +17,16 @@ interface Bench {
 }
 
 const benches: Readonly<Record<string, Bench>> = {
+  'at-size': atSize,
   'create-vm': createVm,
   databases,
   'grow-vms': growVms,
+  heartbeat,
+  'in-flight': inFlight,
+  lifecycle,
+  query,
   'real-vm': realVm,
+  start,
 }
 
 function help(): string {

@@ -1,7 +1,18 @@
-import { openSync } from 'node:fs'
+import { mkdtempSync, openSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { createLogger } from '#kernel'
+import { pingInterval } from '#plugins/host/contract/configs.ts'
 import { createVmInstance } from '#plugins/vm/contract/create-apis.ts'
-import { buildDataCenter, createTestCloud, type DataCenter, type TestCloud } from '#testkit'
+import {
+  buildDataCenter,
+  createTestCloud,
+  type DataCenter,
+  type TestCloud,
+  type TestCloudOptions,
+} from '#testkit'
+import { makeBigCloud } from './big-cloud.ts'
 
 /** What one process measures: the argument of this program, as JSON. */
 export interface Creation {
@@ -9,6 +20,8 @@ export interface Creation {
   readonly marks: readonly number[]
   readonly concurrency: number
   readonly journal: 'durable' | 'none'
+  /** VMs there are before, on hosts that are away. */
+  readonly existing?: number
 }
 
 /** One result, sent to the parent: about the `measured` creations up to a mark. */
@@ -21,6 +34,8 @@ export interface CreationResult {
   readonly p99Ms: number
   readonly cpuSeconds: number
   readonly rssMb: number
+  /** Of the process so far. */
+  readonly peakRssMb: number
 }
 
 // With several marks, rates are of this many creations before each mark.
@@ -28,11 +43,34 @@ const WINDOW = 1_000
 const VMS_PER_HOST = 100
 const MIB = 2 ** 20
 
-async function measure({ marks, concurrency, journal }: Creation): Promise<void> {
+// Hosts of the VMs there are before: few, so that finding all of them away is soon over.
+const EXISTING_HOSTS = 1_000
+
+async function measure(creation: Creation): Promise<void> {
+  if (creation.existing === undefined) return measureIn(creation, {})
+  const dir = mkdtempSync(join(tmpdir(), 'zstack-existing-'))
+  try {
+    const hosts = Math.min(EXISTING_HOSTS, Math.max(2, Math.ceil(creation.existing / VMS_PER_HOST)))
+    const { nodeUuid } = await makeBigCloud(dir, { vms: creation.existing, hosts, unreachable: true })
+    await measureIn(creation, { data: { dir, nodeUuid } })
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+async function measureIn(
+  { marks, concurrency, journal }: Creation,
+  options: Pick<TestCloudOptions, 'data'>,
+): Promise<void> {
   // Logs as a server does, but to nowhere.
   const log = createLogger({ name: 'bench', level: 'info', fd: openSync('/dev/null', 'w') })
-  const cloud = await createTestCloud({ journal, log })
+  const cloud = await createTestCloud({ ...options, journal, log })
   try {
+    if (options.data !== undefined) {
+      const { config } = cloud.cloud.context
+      await config.set(pingInterval.category, pingInterval.name, 86_400)
+      await untilIdle()
+    }
     const most = Math.max(...marks)
     const center = await buildDataCenter(cloud, {
       hosts: Math.max(2, Math.ceil(most / VMS_PER_HOST)),
@@ -55,6 +93,16 @@ async function measure({ marks, concurrency, journal }: Creation): Promise<void>
     }
   } finally {
     await cloud.dispose()
+  }
+}
+
+/** Returns when this process has had next to nothing to do for a second. */
+async function untilIdle(): Promise<void> {
+  for (;;) {
+    const before = process.cpuUsage()
+    await setTimeout(1_000)
+    const { user, system } = process.cpuUsage(before)
+    if (user + system < 50_000) return
   }
 }
 
@@ -81,6 +129,7 @@ async function timed(
     p99Ms: at(0.99),
     cpuSeconds: (user + system) / 1e6,
     rssMb: process.memoryUsage.rss() / MIB,
+    peakRssMb: process.resourceUsage().maxRSS / 1024,
   }
 }
 

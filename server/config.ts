@@ -1,10 +1,11 @@
+import { isIP } from 'node:net'
 import { hostname } from 'node:os'
-import { parseArgs } from 'node:util'
 import type { RabbitOptions } from '#bus'
 import type { MariadbOptions } from '#db'
 import type { ListenTarget } from '#http'
 import { readBus } from './bus-config.ts'
 import { readDatabase } from './database-config.ts'
+import { readFlags } from './flags.ts'
 
 /** How a management process is told where to live. */
 export interface ServerConfig {
@@ -17,36 +18,36 @@ export interface ServerConfig {
   readonly ui: ListenTarget | undefined
   /** Address or name under which clients and other nodes reach this one. */
   readonly address: string
+  /** Only tell what a start would change in the schema. */
+  readonly showMigrations: boolean
 }
 
-export const usage = `node server/main.ts --data-dir DIR [--api [HOST:]PORT|fd:N] [--ui [HOST:]PORT|fd:N] [--address NAME] [--database mysql://USER@HOST[:PORT],.../NAME [--database-password-file FILE] [--bus amqp://USER@HOST[:PORT],.../VHOST [--bus-password-file FILE]]]`
+export const usage = `node server/main.ts --data-dir DIR [--api [HOST:]PORT|fd:N] [--ui [HOST:]PORT|fd:N] [--address NAME] [--database mysql://USER@HOST[:PORT],.../NAME [--database-password-file FILE] [--bus amqp://USER@HOST[:PORT],.../VHOST [--bus-password-file FILE]]] [--show-migrations]`
+
+const flags = [
+  ...(['data-dir', 'api', 'ui', 'address', 'database', 'database-password-file'] as const),
+  ...(['bus', 'bus-password-file'] as const),
+]
+const switches = ['show-migrations'] as const
 
 /** Reads the command line. Throws one line for each problem, all of them at once. */
 export function readConfig(argv: readonly string[]): ServerConfig {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      'data-dir': { type: 'string' },
-      api: { type: 'string', default: '127.0.0.1:8080' },
-      ui: { type: 'string' },
-      database: { type: 'string' },
-      'database-password-file': { type: 'string' },
-      bus: { type: 'string' },
-      'bus-password-file': { type: 'string' },
-      address: { type: 'string', default: hostname() },
-    },
-  })
   const problems: string[] = []
+  const values = readFlags(argv, { flags, switches }, problems)
   const target = (name: string, text: string): ListenTarget => {
     const parsed = parseTarget(text)
     if (parsed === undefined) problems.push(`--${name} must be [HOST:]PORT or fd:N, got '${text}'`)
     return parsed ?? { port: 0 }
   }
   const dataDir = values['data-dir']
-  if (dataDir === undefined)
+  if (dataDir === undefined && !problems.includes('--data-dir needs a value'))
     problems.push('--data-dir is missing: the directory of the database and the keys')
-  const api = target('api', values.api)
+  const api = target('api', values.api ?? '127.0.0.1:8080')
   const ui = values.ui === undefined ? undefined : target('ui', values.ui)
+  if (ui !== undefined && isSamePlace(api, ui))
+    problems.push(`--api and --ui cannot both be ${values.ui}; choose another for one of them`)
+  if (!isName(values.address ?? 'x'))
+    problems.push(`--address must be a host name or an address, got '${values.address}'`)
   const database = readDatabase(
     {
       url: values.database,
@@ -65,7 +66,20 @@ export function readConfig(argv: readonly string[]): ServerConfig {
     problems,
   )
   if (problems.length > 0) throw new Error(problems.join('\n'))
-  return { dataDir: dataDir ?? '', database, bus, api, ui, address: values.address }
+  const address = values.address ?? hostname()
+  const showMigrations = values['show-migrations'] === 'true'
+  return { dataDir: dataDir ?? '', database, bus, api, ui, address, showMigrations }
+}
+
+function isSamePlace(a: ListenTarget, b: ListenTarget): boolean {
+  if ('fd' in a || 'fd' in b) return 'fd' in a && 'fd' in b && a.fd === b.fd
+  return (
+    a.port !== 0 && a.port === b.port && (a.host === b.host || a.host === undefined || b.host === undefined)
+  )
+}
+
+function isName(text: string): boolean {
+  return isIP(text) !== 0 || /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(text)
 }
 
 function parseTarget(text: string): ListenTarget | undefined {

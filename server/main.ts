@@ -15,17 +15,23 @@ import {
 import { proxyPort } from '#plugins/console/contract/configs.ts'
 import { readConfig, type ServerConfig, usage } from './config.ts'
 import { openDataDir } from './data-dir.ts'
+import { returnIdleMemory } from './idle-memory.ts'
+import { describeMigrations } from './migrations.ts'
 import { allPlugins } from './plugins.ts'
+import { findProblems } from './preflight.ts'
+import { shareKeys } from './shared-keys.ts'
 import { version } from './version.ts'
 
 /** Tells whoever looks after the process that it should be started anew. */
 const FENCED = 75
 
+const COULD_NOT = 'the management node could not start'
+// What is in the way of a start may be in the way of taking it back, too.
+const WITHDRAWAL_MS = 15_000
 const log = createLogger({ name: 'management', fd: 1 })
 
 /** One management process: database, plugins, HTTP doors. Ends on SIGTERM or SIGINT when what it serves is closed. */
-async function serve(config: ServerConfig): Promise<void> {
-  const scope = new Scope()
+async function serve(config: ServerConfig, scope: Scope): Promise<void> {
   const { nodeUuid } = scope.add(await openDataDir(config.dataDir))
   const node: NodeInfo = { uuid: nodeUuid, address: config.address, dataDir: config.dataDir, version }
   const db =
@@ -38,6 +44,7 @@ async function serve(config: ServerConfig): Promise<void> {
       : { transport: createRabbitTransport(node.uuid, config.bus, log), onFenced: end }
   const cloud = await createCloud({ plugins: allPlugins(), db, node, log, ...shared })
   scope.onDispose(() => cloud.stop())
+  if (config.bus !== undefined) await shareKeys(db, config.dataDir)
   const { config: configs, query, hooks } = cloud.context
   const common = {
     log,
@@ -63,6 +70,7 @@ async function serve(config: ServerConfig): Promise<void> {
   }
   await cloud.start()
   await tellConsolePort(cloud, uiPort)
+  scope.add(returnIdleMemory())
   log.info({ node: node.uuid, version }, 'the management node is ready')
   const stop = (signal: string) => {
     log.info({ signal }, 'stopping')
@@ -73,6 +81,13 @@ async function serve(config: ServerConfig): Promise<void> {
   }
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
+}
+
+/** Throws one line for each thing that is in the way. */
+async function checked(config: ServerConfig): Promise<ServerConfig> {
+  const problems = await findProblems(config)
+  if (problems.length > 0) throw new Error(problems.join('\n'))
+  return config
 }
 
 /** Consoles are reached where the UI listens, unless an operator said otherwise. */
@@ -88,7 +103,22 @@ function end(reason: string): never {
 }
 
 function fail(what: string, error: unknown): never {
-  process.stderr.write(`zstack: ${what}: ${describeError(error)}\n`)
+  tell(what, error)
+  process.exit(1)
+}
+
+/** One line for each problem. */
+function tell(what: string, error: unknown): void {
+  for (const problem of describeError(error).split('\n'))
+    process.stderr.write(`zstack: ${what}: ${problem}\n`)
+}
+
+/** Takes back what a start that failed has begun: an announcement to other nodes, a listener, a lock. */
+async function withdraw(scope: Scope): Promise<never> {
+  setTimeout(() => process.exit(1), WITHDRAWAL_MS).unref()
+  await scope
+    .dispose()
+    .catch((error) => log.warn({ err: describeError(error) }, 'a start was not taken back'))
   process.exit(1)
 }
 
@@ -97,10 +127,13 @@ try {
   config = readConfig(process.argv.slice(2))
 } catch (error) {
   process.stderr.write(`usage: ${usage}\n`)
-  fail('the management node could not start', error)
+  fail(COULD_NOT, error)
 }
+const scope = new Scope()
 try {
-  await serve(config)
+  if (config.showMigrations) process.stdout.write(await describeMigrations(config))
+  else await serve(await checked(config), scope)
 } catch (error) {
-  fail('the management node could not start', error)
+  tell(COULD_NOT, error)
+  await withdraw(scope)
 }

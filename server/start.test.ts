@@ -1,43 +1,17 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
+import { numberOf } from '#db'
 import { newUuid, waitFor } from '#kernel'
+import { migrationsOf, schemaLevel } from '#plugin-host'
 import { tempDir } from '#testkit'
-
-const main = join(import.meta.dirname, 'main.ts')
-
-function start(t: TestContext, ...flags: string[]): ChildProcess {
-  const child = spawn(process.execPath, [main, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
-  t.after(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  })
-  return child
-}
-
-/** A start that has to fail: gives what it wrote to stderr. */
-async function refusal(t: TestContext, ...flags: string[]): Promise<string> {
-  const child = start(t, ...flags)
-  const [said, out, [code]] = await Promise.all([
-    text(child.stderr as never),
-    text(child.stdout as never),
-    once(child, 'exit'),
-  ])
-  assert.equal(code, 1, said)
-  assert.doesNotMatch(out, /is ready/)
-  return said
-}
-
-/** The one line that says what is wrong. */
-const problem = (what: RegExp) =>
-  new RegExp(`^zstack: the management node could not start: ${what.source}\n$`)
+import { allPlugins } from './plugins.ts'
+import { problem, refusal, start } from './start.testing.ts'
 
 async function ready(t: TestContext, dir: string): Promise<ChildProcess> {
   const child = start(t, '--data-dir', dir, '--api', '127.0.0.1:0')
@@ -56,7 +30,7 @@ test('wrong flags are told with the usage, and make nothing', async (t) => {
     ['--data-dir'],
     ['--data-dir', dir, '--api', 'x'],
     ['--data-dir', dir, '--frob'],
-    ['word'],
+    ['--data-dir', dir, 'word'],
   ]
   for (const flags of wrong)
     assert.match(await refusal(t, ...flags), /^usage: .*\nzstack: the management node could not start: .+\n$/)
@@ -96,15 +70,6 @@ test('a second process on the same data is refused, and leaves the first alone',
   assert.equal(code, 0)
 })
 
-test('a port that is taken is named', async (t) => {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => server.close())
-  const { port } = server.address() as { port: number }
-  const said = await refusal(t, '--data-dir', tempDir(t), '--api', `127.0.0.1:${port}`)
-  assert.match(said, problem(new RegExp(`.*EADDRINUSE.*127\\.0\\.0\\.1:${port}`)))
-})
-
 test('a database that is none, or of a newer version, is refused and not changed', async (t) => {
   const broken = tempDir(t)
   const noise = 'no database at all '.repeat(500)
@@ -125,7 +90,9 @@ test('a database that is none, or of a newer version, is refused and not changed
   const said = await refusal(t, '--data-dir', newer)
   assert.match(
     said,
-    problem(/the database was made by a newer version \(it has the migrations 9999-future\); .+/),
+    problem(
+      /the database was made by a newer version \(it has the migrations 9999-future; this version knows them up to \d+\); .+/,
+    ),
   )
 })
 
@@ -139,5 +106,22 @@ test('a key file that holds no key is named, not replaced', async (t) => {
   assert.equal(
     readdirSync(dir).some((name) => name.endsWith('.new')),
     false,
+  )
+})
+
+test('--show-migrations tells what a start would change, beside a node that runs too, and changes nothing', async (t) => {
+  const dir = join(tempDir(t), 'data')
+  const shown = async () => text(start(t, '--data-dir', dir, '--show-migrations').stdout as never)
+  assert.match(await shown(), /^-- 0001-workflow\nCREATE TABLE `WorkflowVO` [\s\S]*-- 0027-vm\n/)
+  assert.equal(existsSync(dir), false)
+  await ready(t, dir)
+  assert.equal(await shown(), 'the schema is up to date\n')
+})
+
+test('the level of the schema is the number of the newest migration there is', () => {
+  assert.equal(
+    schemaLevel,
+    Math.max(...migrationsOf(allPlugins()).map(({ id }) => numberOf(id))),
+    'raise schemaLevel in packages/plugin-host/migrations.ts',
   )
 })

@@ -161,6 +161,7 @@ test('words choose by kind or by a part of the path', async (t) => {
     'lab/c.test.ts',
     'e2e/d.e2e.ts',
     'e2e/e.test.ts',
+    'e2e/chaos/g.chaos.ts',
     'f.ts',
   ]
   const root = await makeTree(t, Object.fromEntries(paths.map((path) => [path, ''])))
@@ -168,6 +169,7 @@ test('words choose by kind or by a part of the path', async (t) => {
   assert.deepEqual(await find('unit'), ['a.test.ts'])
   assert.deepEqual(await find('cases'), ['plugins/vm/cases/b.case.ts'])
   assert.deepEqual(await find('e2e'), ['e2e/d.e2e.ts', 'lab/c.test.ts'])
+  assert.deepEqual(await find('chaos'), ['e2e/chaos/g.chaos.ts'])
   assert.deepEqual(await find('vm/', 'unit'), ['a.test.ts', 'plugins/vm/cases/b.case.ts'])
   assert.deepEqual(await find('nothing'), [])
   assert.equal((await readdir(root)).length > 0, true)

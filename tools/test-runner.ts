@@ -9,7 +9,12 @@ import { isAnotherRunActive, makeRunFolder, watchForLeaks } from './test-run/lea
 import { countTotals, describeFile, describeRun } from './test-run/report.ts'
 import { type FileResult, runTestFile } from './test-run/run-file.ts'
 
-const timeLimitsMs: Record<TestKind, number> = { unit: 60_000, cases: 300_000, e2e: 900_000 }
+const timeLimitsMs: Record<TestKind, number> = {
+  unit: 60_000,
+  cases: 300_000,
+  e2e: 900_000,
+  chaos: 3_600_000,
+}
 const parallelFiles = 2
 const noRootReason =
   'end-to-end tests make network namespaces and virtual machines: run ./zstack test as root'
@@ -29,6 +34,8 @@ async function main(): Promise<void> {
       json: { type: 'string' },
       shared: { type: 'boolean' },
       db: { type: 'string' },
+      // Seeds of the chaos suite: N, or N,M,…
+      seed: { type: 'string' },
       // For the runner's own tests: another tree, another limit.
       root: { type: 'string' },
       'time-limit': { type: 'string' },
@@ -36,6 +43,7 @@ async function main(): Promise<void> {
   })
   // Test files read it from their environment, as they do when they are run by hand.
   if (values.db !== undefined) process.env.ZSTACK_TEST_DB = databaseOf(values.db)
+  if (values.seed !== undefined) process.env.ZSTACK_CHAOS_SEEDS = values.seed
   const options: Options = {
     root: resolve(values.root ?? repositoryRoot),
     isFixture: values.root !== undefined,
@@ -87,8 +95,8 @@ async function runFiles(tests: TestFile[], runFolder: string, signal: AbortSigna
   const results: FileResult[] = []
   const isRoot = process.geteuid?.() === 0
   const queues = {
-    parallel: tests.filter((test) => test.kind !== 'e2e'),
-    serial: tests.filter((test) => test.kind === 'e2e'),
+    parallel: tests.filter((test) => !needsMachine(test)),
+    serial: tests.filter(needsMachine),
   }
   const work = async (queue: TestFile[]) => {
     for (let file = queue.shift(); file && !signal.aborted; file = queue.shift()) {
@@ -106,6 +114,9 @@ async function runFiles(tests: TestFile[], runFolder: string, signal: AbortSigna
   await work(queues.serial)
   return results
 }
+
+/** Several at the same time would disturb each other. */
+const needsMachine = ({ kind }: TestFile): boolean => kind === 'e2e' || kind === 'chaos'
 
 function skipFile(file: TestFile): FileResult {
   const skipped = [{ name: '(whole file)', reason: noRootReason }]

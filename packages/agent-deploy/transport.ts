@@ -1,5 +1,11 @@
 import { fileURLToPath } from 'node:url'
-import { type AgentConnection, createAgentClient, type RemoteAgent, type SenderEpoch } from '#agent-rpc'
+import {
+  type AgentConnection,
+  createAgentClient,
+  type RemoteAgent,
+  type SenderEpoch,
+  type TlsIdentity,
+} from '#agent-rpc'
 import type { Logger } from '#kernel'
 import { type AgentBundle, buildBundle } from './bundle.ts'
 import { deployAgent, removeAgent } from './deploy.ts'
@@ -59,6 +65,7 @@ export function createAgentTransport(role: string, node: Sender, logger: Logger)
     })
     return built
   }
+  const identity = sharedIdentity(dataDir)
   return {
     deploy: async (server, { onProgress, signal, forgetEpoch = false }) => {
       const [parcel, authority] = await Promise.all([bundle(), openAuthority(dataDir)])
@@ -77,10 +84,25 @@ export function createAgentTransport(role: string, node: Sender, logger: Logger)
     remove: async (server) => {
       await removeAgent({ ...server, role })
     },
-    connect: async (agent) => {
-      const authority = await openAuthority(dataDir)
-      return createAgentClient({ ...agent, ...node.sender, tls: await authority.issueManagement(), logger })
-    },
+    connect: async (agent) => createAgentClient({ ...agent, ...node.sender, tls: await identity(), logger }),
     version: async () => (await bundle()).hash,
+  }
+}
+
+// Certificates hold for a year.
+const IDENTITY_AGE_MS = 30 * 24 * 3600_000
+
+/** What this management node shows to agents: the same to all, made anew for those it connects to a month later. */
+function sharedIdentity(dataDir: string): () => Promise<TlsIdentity> {
+  let shared: { readonly identity: Promise<TlsIdentity>; readonly madeAtMs: number } | undefined
+  return () => {
+    if (shared === undefined || Date.now() - shared.madeAtMs > IDENTITY_AGE_MS) {
+      const identity = openAuthority(dataDir).then((authority) => authority.issueManagement())
+      shared = { identity, madeAtMs: Date.now() }
+      identity.catch(() => {
+        shared = undefined
+      })
+    }
+    return shared.identity
   }
 }

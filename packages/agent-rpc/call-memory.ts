@@ -101,12 +101,14 @@ export class CallMemory {
 
   #recall(id: string): CallOutcome | undefined {
     const ended = this.#ended.get(id)
-    return ended !== undefined && Date.now() - ended.endedAtMs <= this.#keepMs ? ended.outcome : undefined
+    return ended !== undefined && performance.now() - ended.endedAtMs <= this.#keepMs
+      ? ended.outcome
+      : undefined
   }
 
   /** The map is in order of ending, so what has to go lies in front. */
   #remember(id: string, outcome: CallOutcome): void {
-    const now = Date.now()
+    const now = performance.now()
     this.#ended.delete(id)
     this.#ended.set(id, { outcome, endedAtMs: now })
     for (const [oldest, { endedAtMs }] of this.#ended) {

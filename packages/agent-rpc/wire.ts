@@ -2,7 +2,13 @@ import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import { Agent, request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { checkServerIdentity, type PeerCertificate, type TLSSocket } from 'node:tls'
+import {
+  checkServerIdentity,
+  createSecureContext,
+  type PeerCertificate,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls'
 import { CloudError, sysErrors } from '#kernel'
 import type { TlsIdentity } from './ca.ts'
 import { explainFailure, type Target, wrongAgent } from './client-errors.ts'
@@ -39,6 +45,19 @@ export interface Wire {
   close(): void
 }
 
+const contexts = new WeakMap<TlsIdentity, SecureContext>()
+
+/** One for all connections of an identity: each is 100 KB of parsed certificates, and a cloud has thousands of agents. */
+function contextOf(identity: TlsIdentity): SecureContext {
+  let context = contexts.get(identity)
+  if (context === undefined) {
+    const { ca, cert, key } = identity
+    context = createSecureContext({ ca, cert, key, minVersion: 'TLSv1.3' })
+    contexts.set(identity, context)
+  }
+  return context
+}
+
 /** The connections to one agent: a pool of kept ones, made when first used. */
 export function createWire(options: WireOptions): Wire {
   const { address, port, uuid, tls } = options
@@ -46,10 +65,7 @@ export function createWire(options: WireOptions): Wire {
   const connection = {
     host: address,
     port,
-    ca: tls.ca,
-    cert: tls.cert,
-    key: tls.key,
-    minVersion: 'TLSv1.3' as const,
+    secureContext: contextOf(tls),
     ...(isIP(address) === 0 ? { servername: address } : { servername: '' }),
     checkServerIdentity: (_host: string, certificate: PeerCertificate) => identify(target, certificate),
   }

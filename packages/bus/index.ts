@@ -8,6 +8,7 @@ export {
 } from './bus.ts'
 export { createEvents, defineEvent, type Events, type EventType } from './events.ts'
 export { createMemoryHub, type Fate, type MemoryHub } from './memory-transport.ts'
+export { probeBrokers } from './probe-rabbit.ts'
 export { createRabbitTransport, type RabbitOptions } from './rabbit-transport.ts'
 export { createRing, type Ring } from './ring.ts'
 export { ringShare } from './ring-share.ts'

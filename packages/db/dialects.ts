@@ -7,10 +7,13 @@ type Column = ColumnType | `${ColumnType}?`
 /** What differs between databases in the making of tables. */
 export interface Dialect {
   readonly migrationTable: string
+  /** Selects the `name` of every table. */
+  readonly tables: string
   /** True when changes of the schema are part of a transaction; where not, every statement here can be repeated. */
   readonly schemaInTransaction: boolean
   readonly createTable: (table: Table) => string[]
   readonly addColumn: (table: string, name: string, type: Column) => string
+  readonly addIndex: (table: string, on: readonly string[]) => string
 }
 
 // Names compare without regard to case, as clients of the original expect; uuids and JSON compare exactly.
@@ -29,6 +32,7 @@ const sqliteTypes: Record<ColumnType, string> = {
 const sqlite: Dialect = {
   migrationTable:
     'CREATE TABLE IF NOT EXISTS `SchemaMigration` (`id` TEXT PRIMARY KEY, `checksum` TEXT NOT NULL, `appliedAt` INTEGER NOT NULL) STRICT',
+  tables: "SELECT name FROM sqlite_master WHERE type = 'table'",
   schemaInTransaction: true,
   createTable: ({ name, columns, primaryKey, indexes = [], unique = [] }) => {
     const lines = Object.entries(columns).map(([column, type]) => define(sqliteTypes, column, type))
@@ -41,6 +45,7 @@ const sqlite: Dialect = {
     ]
   },
   addColumn: (table, name, type) => `ALTER TABLE \`${table}\` ADD COLUMN ${define(sqliteTypes, name, type)}`,
+  addIndex: (table, on) => `CREATE INDEX \`idx_${table}_${on.join('_')}\` ON \`${table}\` (${quoteAll(on)})`,
 }
 
 // Spaces at the end count, as in SQLite; accents make a difference, case does not.
@@ -68,6 +73,7 @@ const MAX_NAME = 64
 
 const mariadb: Dialect = {
   migrationTable: `CREATE TABLE IF NOT EXISTS \`SchemaMigration\` (\`id\` VARCHAR(255) ${EXACT} PRIMARY KEY, \`checksum\` VARCHAR(64) NOT NULL, \`appliedAt\` BIGINT NOT NULL) ENGINE=InnoDB`,
+  tables: 'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()',
   schemaInTransaction: false,
   createTable: ({ name, columns, primaryKey, indexes = [], unique = [] }) => {
     const whole = new Set([...primaryKey, ...unique.flat()])
@@ -90,6 +96,8 @@ const mariadb: Dialect = {
   },
   addColumn: (table, name, type) =>
     `ALTER TABLE \`${table}\` ADD COLUMN IF NOT EXISTS ${define(mariadbTypes, name, type)}`,
+  addIndex: (table, on) =>
+    `CREATE INDEX IF NOT EXISTS \`${indexName(table, on)}\` ON \`${table}\` (${quoteAll(on)})`,
 }
 
 export const dialects: Readonly<Record<Database['dialect'], Dialect>> = { sqlite, mariadb }

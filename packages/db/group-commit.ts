@@ -35,6 +35,8 @@ export class GroupCommit {
   readonly #savepoint: StatementSync
   readonly #release: StatementSync
   readonly #commit: StatementSync
+  /** Why the last unit that failed did. */
+  #lastFailure = ''
   #guard: WriteGuard | undefined
   #pending: Unit[] = []
   #draining: Promise<void> | undefined
@@ -96,7 +98,7 @@ export class GroupCommit {
       if (result !== undefined) done.push(result)
       // A full disk or an I/O error may end the whole transaction: what ran before is gone, what follows has none to run in.
       if (this.#connection.isTransaction) continue
-      const reason = 'another write of the same group ended the transaction'
+      const reason = `another write of the same group ended the transaction (${this.#lastFailure})`
       return refuseAll(
         [...done.map((d) => d.unit), ...units.slice(i + 1)],
         storageError('the database could not commit', reason),
@@ -142,6 +144,7 @@ export class GroupCommit {
     } catch (error) {
       scope.open = false
       unit.reject(translate(error))
+      this.#lastFailure = error instanceof Error ? error.message : String(error)
       this.#undoUnit()
       return undefined
     }

@@ -2,7 +2,7 @@ import type { PoolConnection } from 'mysql2/promise'
 import { ChangedRows } from './changed-rows.ts'
 import { currentUnit } from './current-unit.ts'
 import type { Session, SqlValue, Tx } from './database.ts'
-import { endsTransaction, translate } from './mariadb-errors.ts'
+import { endsTransaction, lostInSilence, translate } from './mariadb-errors.ts'
 import { answerAll, say, sayAndAsk, sessionOn } from './mariadb-session.ts'
 import { type Query, ReadBatch } from './read-batch.ts'
 import { combine } from './sql-text.ts'
@@ -30,13 +30,20 @@ export class GroupRun {
   /** Set as soon as nothing of the transaction can be committed any more. */
   lost: unknown
   readonly #connection: PoolConnection
+  readonly #question: string
+  readonly #number: number
+  /** Something was done since it was last seen that the transaction is still the one that began. */
+  #isUnseen = false
   readonly #changed = new ChangedRows()
   readonly #ended = new Map<Unit, Ended>()
   /** Units whose changes wait to be sent. */
   #held: { unit: Unit; trial: Trial }[] = []
 
-  constructor(connection: PoolConnection) {
+  /** `question` and `number`: see CommitMarks. */
+  constructor(connection: PoolConnection, question: string, number: number) {
     this.#connection = connection
+    this.#question = question
+    this.#number = number
   }
 
   /** Runs the units; throws when the transaction was lost. */
@@ -48,6 +55,7 @@ export class GroupRun {
       else await this.#runAgain(unit)
     }
     await this.#send()
+    if (this.#isUnseen) this.#see(await sessionOn(this.#connection).rows(this.#question, []))
     return units.map((unit) => this.#ended.get(unit) as Ended)
   }
 
@@ -110,7 +118,9 @@ export class GroupRun {
     const statements = combine(held.flatMap(({ trial }) => trial.changes))
     try {
       const texts = ['SAVEPOINT held', ...statements.map(({ text }) => text)]
-      const { counts, answers } = await sayAndAsk(this.#connection, texts, alongside)
+      const asked = [...alongside, { sql: this.#question, params: [] }]
+      const { counts, answers } = await sayAndAsk(this.#connection, texts, asked)
+      this.#see(answers.at(-1) as SqlValue[][])
       const isRight = statements.every(({ of }, i) => {
         const expected = of[0]?.expected
         return expected === undefined || counts[i + 1] === expected * of.length
@@ -128,7 +138,19 @@ export class GroupRun {
     await answerAll(this.#connection, unanswered)
   }
 
+  /**
+   * A member of a cluster that gives up a transaction in the middle of a packet runs the rest of the packet in a new one, and says
+   * nothing. Throws when that has happened.
+   */
+  #see(rows: readonly SqlValue[][]): void {
+    this.#isUnseen = false
+    if (Number(rows[0]?.[0]) === this.#number) return
+    this.lost ??= lostInSilence()
+    throw this.lost
+  }
+
   async #runAlone(unit: Unit): Promise<void> {
+    this.#isUnseen = true
     await say(this.#connection, 'SAVEPOINT unit')
     const scope = { open: true }
     try {

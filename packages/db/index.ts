@@ -13,8 +13,16 @@ export {
   selectRows,
   update,
 } from './records.ts'
-export { type ColumnType, type Migration, migrate, type Table } from './schema.ts'
-export { openSqlite } from './sqlite.ts'
+export {
+  type ColumnType,
+  type Migration,
+  migrate,
+  numberOf,
+  type PlannedMigration,
+  planMigrations,
+  type Table,
+} from './schema.ts'
+export { openSqlite, readSqlite } from './sqlite.ts'
 export type { DatabaseStats } from './stats.ts'
 export { UniqueConflict } from './storage-errors.ts'
 export {

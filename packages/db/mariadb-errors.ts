@@ -64,6 +64,11 @@ export function isRolledBack(error: unknown): boolean {
   return errnoOf(error) === 1213 && !isConnectionLost(error)
 }
 
+/** What a cluster says, when it says something, of a transaction it gave up. */
+export function lostInSilence(): Error {
+  return Object.assign(new Error('the cluster gave up the transaction'), { errno: 1213 })
+}
+
 /** Tells conflicts of unique values apart, because callers react to them, and names failures of the machine (SYS.1016). */
 export function translate(error: unknown): unknown {
   if (errnoOf(error) === 1062) return new UniqueConflict((error as Error).message, { cause: error })

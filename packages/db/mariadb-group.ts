@@ -1,12 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { PoolConnection } from 'mysql2/promise'
 import { CloudError, sysErrors } from '#kernel'
+import { CommitMarks } from './commit-marks.ts'
 import { isInsideUnit, nestedWrite } from './current-unit.ts'
 import type { Tx, WriteGuard } from './database.ts'
 import { type Ended, GroupRun, type Unit } from './group-run.ts'
-import { endsTransaction, isRolledBack } from './mariadb-errors.ts'
-import type { MariadbServers } from './mariadb-servers.ts'
-import { say, sayAll } from './mariadb-session.ts'
+import { endsTransaction, isRolledBack, lostInSilence } from './mariadb-errors.ts'
+import { isOfCluster, type MariadbServers } from './mariadb-servers.ts'
+import { say, sayAll, sessionOn } from './mariadb-session.ts'
 import { writeOut } from './sql-text.ts'
 import { WriteStats } from './stats.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
@@ -15,6 +16,7 @@ const MAX_UNITS_PER_COMMIT = 512
 const MAX_ATTEMPTS = 8
 // A cluster that lost a member commits nothing until it has noticed, and members that write at the same time win by turns.
 const PATIENCE_MS = 15_000
+const SHORT_PAUSE_MS = 4
 const LONGEST_PAUSE_MS = 50
 const LONGEST_GATHERING_MS = 3
 
@@ -22,12 +24,14 @@ const LONGEST_GATHERING_MS = 3
  * Runs the writes of this process as if one after another, as SQLite does: what one unit finds is true until it ends, so that
  * find-then-insert needs no locks. Those that wait share one transaction (see GroupRun) and one commit.
  * With a guard, the same holds for all processes that share its row.
- * A transaction the server gave up is run again from its first unit; one whose commit has an unknown end never is.
+ * A transaction the server gave up is run again from its first unit; one whose commit has an unknown end only after it is known
+ * that it had none.
  */
 export class MariadbGroup {
   readonly stats = new WriteStats()
   readonly #servers: MariadbServers
   readonly #isAsked: () => boolean
+  readonly #marks = new CommitMarks()
   #guard: WriteGuard | undefined
   #pending: Unit[] = []
   #draining: Promise<void> | undefined
@@ -95,31 +99,61 @@ export class MariadbGroup {
     const startedAt = performance.now()
     for (let tries = 1; tries <= MAX_ATTEMPTS || performance.now() - startedAt < PATIENCE_MS; tries += 1) {
       const connection = await this.#servers.acquire('write')
-      const { ended, lost } = await this.#try(connection, units)
+      const { ended, lost, number } = await this.#try(connection, units)
       this.#servers.release(connection, lost)
-      if (ended !== undefined) return ended
+      if (ended !== undefined && number === undefined) return ended
+      if (ended !== undefined && number !== undefined) {
+        const wasCommitted = await this.#lookUp(number)
+        if (wasCommitted === undefined) return ended.map((one) => unknownEnd(one, lost))
+        if (wasCommitted) return ended
+      }
       // Nothing that another try could change.
       if (!endsTransaction(lost)) throw storageError('the database refuses to begin a transaction', lost)
       reason = lost
       if (isRolledBack(lost)) await this.#servers.reconsider()
       // Those who lose to each other must not meet again at once.
-      await pause(Math.random() * Math.min(LONGEST_PAUSE_MS, tries * tries))
+      await pause(Math.random() * (isRolledBack(lost) ? SHORT_PAUSE_MS : LONGEST_PAUSE_MS))
     }
     throw storageError('the database gives up every transaction', reason)
+  }
+
+  /** Whether the transaction was committed; undefined when no server can tell. After false it never will be. */
+  async #lookUp(number: number): Promise<boolean | undefined> {
+    const startedAt = performance.now()
+    for (;;) {
+      let connection: PoolConnection
+      try {
+        connection = await this.#servers.acquire('write')
+      } catch {
+        // The reason why it had to be looked up is what the callers are told.
+        return undefined
+      }
+      try {
+        const wasCommitted = await this.#marks.wasCommitted(connection, number)
+        this.#servers.release(connection)
+        return wasCommitted
+      } catch (error) {
+        this.#servers.release(connection, error)
+        if (performance.now() - startedAt > PATIENCE_MS) return undefined
+        await pause(LONGEST_PAUSE_MS)
+      }
+    }
   }
 
   /** Without `ended` the transaction was lost before its commit was asked for, or surely rolled back by it. */
   async #try(connection: PoolConnection, units: readonly Unit[]): Promise<Attempt> {
     const guard = this.#guard
     try {
-      const refusal = await begin(connection, guard)
+      await this.#marks.register(connection)
+      const number = this.#marks.next()
+      const refusal = await begin(connection, this.#marks, number, guard)
       const ended =
         refusal === undefined
-          ? await new GroupRun(connection).run(units)
+          ? await new GroupRun(connection, this.#marks.question, number).run(units)
           : units.map((unit) => ({ unit, error: refusal }))
       // With a guard, refusals count only once the commit has proved that what they were decided on was not out of date.
       const isNothing = refusal !== undefined || (guard === undefined && ended.every((one) => 'error' in one))
-      if (!isNothing) return await end(connection, ended)
+      if (!isNothing) return await end(connection, this.#marks, number, ended)
       await say(connection, 'ROLLBACK')
       return { ended }
     } catch (error) {
@@ -135,6 +169,8 @@ export class MariadbGroup {
 
 interface Attempt {
   readonly ended?: Ended[]
+  /** Set when it is not known whether the transaction of this number was committed. */
+  readonly number?: number
   /** Why the connection, or what was done on it, cannot be used. */
   readonly lost?: unknown
 }
@@ -145,35 +181,45 @@ interface Attempt {
  */
 async function begin(
   connection: PoolConnection,
+  marks: CommitMarks,
+  number: number,
   guard: WriteGuard | undefined,
 ): Promise<CloudError | undefined> {
-  if (guard === undefined) {
-    await say(connection, 'BEGIN')
-    return undefined
-  }
-  const text = writeOut(guard.sql, guard.params)
-  const [, first = 0, second = 0] = await sayAll(connection, ['BEGIN', text, text])
-  return first > 0 && second > 0 ? undefined : guard.refusal()
+  const text = guard === undefined ? [] : [writeOut(guard.sql, guard.params)]
+  const [, marked, ...held] = await sayAll(connection, ['BEGIN', marks.statement(number), ...text, ...text])
+  if (marked === 0) throw marks.swept()
+  return held.every((changed) => changed > 0) ? undefined : guard?.refusal()
 }
 
-async function end(connection: PoolConnection, ended: Ended[]): Promise<Attempt> {
+async function end(
+  connection: PoolConnection,
+  marks: CommitMarks,
+  number: number,
+  ended: Ended[],
+): Promise<Attempt> {
   try {
     await say(connection, 'COMMIT')
-    return { ended }
   } catch (error) {
     if (isRolledBack(error)) return { lost: error }
-    const unknown = unknownEnd(error)
-    return {
-      ended: ended.map((one) => ('error' in one ? one : { unit: one.unit, error: unknown })),
-      // No second statement may go over a connection of which nobody knows what it does.
-      lost: broken(error),
-    }
+    // No second statement may go over a connection of which nobody knows what it does.
+    return { ended, number, lost: broken(error) }
+  }
+  if (!isOfCluster(connection)) return { ended }
+  try {
+    // When nothing was left to commit, a cluster that gave up the transaction says nothing either.
+    const [row] = await sessionOn(connection).rows(marks.question, [])
+    await say(connection, 'ROLLBACK')
+    return Number(row?.[0]) === number ? { ended } : { lost: lostInSilence() }
+  } catch (error) {
+    // No second statement may go over a connection of which nobody knows what it does.
+    return { ended, number, lost: broken(error) }
   }
 }
 
 /** The error of a connection that must not be used again: what it did last may still be open on it. */
 function broken(cause: unknown): Error {
-  return Object.assign(new Error('the connection is in an unknown state', { cause }), { fatal: true })
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return Object.assign(new Error(reason, { cause }), { fatal: true })
 }
 
 function settle(ended: Ended): void {
@@ -181,10 +227,11 @@ function settle(ended: Ended): void {
   else ended.unit.resolve(ended.value)
 }
 
-function unknownEnd(cause: unknown): CloudError {
+function unknownEnd(ended: Ended, cause: unknown): Ended {
+  if ('error' in ended) return ended
   const reason = cause instanceof Error ? cause.message : String(cause)
   const details = `the connection to the database failed while it committed: ${reason}. Whether the change was made is not known; look before you repeat it`
-  return new CloudError(sysErrors.ioError, details, { cause })
+  return { unit: ended.unit, error: new CloudError(sysErrors.ioError, details, { cause }) }
 }
 
 function nextTurn(): Promise<void> {

@@ -39,8 +39,6 @@ const PROBE_TIMEOUT_MS = 2_000
 // How often it is looked whether an earlier server can be gone back to.
 const RETURN_INTERVAL_MS = 5_000
 const LONGEST_PAUSE_MS = 1_000
-// Each connection prepares a statement anew, and a server keeps 16,382 of all its clients together.
-const STATEMENTS_PER_CONNECTION = 300
 
 /** Connections to the one server in use, and the change to another when it fails. */
 export class MariadbServers {
@@ -156,7 +154,6 @@ export class MariadbServers {
       connectTimeout: CONNECT_TIMEOUT_MS,
       // A stack for every statement costs more than the statement.
       trace: false,
-      maxPreparedStatements: STATEMENTS_PER_CONNECTION,
     }
     return {
       read: createPool({ ...common, connectionLimit: poolSize }),
@@ -173,6 +170,8 @@ export class MariadbServers {
     watchOver(connection, () => this.#watch(pools, endpoint))
     try {
       await prepareSession(connection, lane)
+      // What is left of a transaction that a cluster gave up in the middle of a packet must not be committed bit by bit.
+      if (lane === 'write') await connection.query('SET SESSION autocommit = 0')
     } catch (error) {
       connection.destroy()
       throw error
@@ -189,6 +188,13 @@ export class MariadbServers {
     const told = [...this.#reasons].map(([name, reason]) => `${name}: ${reason}`).join('; ')
     return new CloudError(sysErrors.ioError, `no database server answers (${told}). Nothing was changed`)
   }
+}
+
+const members = new WeakSet<object>()
+
+/** True when the server is a member of a cluster. */
+export function isOfCluster(connection: PoolConnection): boolean {
+  return members.has(connection.connection)
 }
 
 /** Same meaning of statements on every server; a member of a cluster must be in it, and know what was committed elsewhere. */
@@ -210,6 +216,7 @@ async function prepareSession(connection: PoolConnection, lane: Lane): Promise<v
     { Value?: string }[],
   ]
   if (status?.Value !== 'ON') throw new Error('it is not a ready member of its cluster')
+  members.add(connection.connection)
   // Reads see what was committed through any member before they were asked. So does the first thing a writer does; the rest is
   // proved by certification.
   await connection.query('SET SESSION wsrep_sync_wait = 1')

@@ -30,8 +30,11 @@ const plain = (sql: string) => (/\blike \?/i.test(sql) ? sql.replace(LIKE, PLAIN
 
 /** Statements on one connection; errors are those of the server. */
 export function sessionOn(connection: PoolConnection): Session {
-  const ask = (sql: string, params: readonly SqlValue[], rowsAsArray: boolean) =>
-    execute(connection, { sql: plain(sql), values: params as SqlValue[], rowsAsArray })
+  // Written out: preparing a statement costs a round trip on each connection, and what a server keeps of them is limited.
+  const ask = (sql: string, params: readonly SqlValue[], rowsAsArray: boolean) => {
+    const statement = { sql: writeOut(plain(sql), params), rowsAsArray }
+    return inTime(connection, (core, done) => core.query(statement, done))
+  }
   return {
     all: async (sql, params) => (await ask(sql, params, false)) as Record<string, SqlValue>[],
     rows: async (sql, params) => (await ask(sql, params, true)) as SqlValue[][],
@@ -54,7 +57,7 @@ export async function sayAll(connection: PoolConnection, statements: readonly st
 export async function sayAndAsk(
   connection: PoolConnection,
   statements: readonly string[],
-  queries: readonly Query[],
+  queries: readonly Pick<Query, 'sql' | 'params'>[],
 ): Promise<{ counts: number[]; answers: Row[][] }> {
   const results = await script(connection, [
     ...statements,
@@ -87,13 +90,6 @@ async function script(
 }
 
 type Done = (error: Error | null, answer: unknown) => void
-
-function execute(
-  connection: PoolConnection,
-  statement: { sql: string; values: SqlValue[]; rowsAsArray: boolean },
-): Promise<unknown> {
-  return inTime(connection, (core, done) => core.execute(statement, done))
-}
 
 /** Ends what is asked with the connection when its answer takes too long; a timer that waits keeps no process alive. */
 function inTime(connection: PoolConnection, ask: (core: Connection, done: Done) => void): Promise<unknown> {

@@ -61,13 +61,17 @@ export function openMariadb(options: MariadbOptions): Database {
     guardWrites: (guard) => group.guardWrites(guard),
     execute: async (sql) => {
       const connection = await servers.acquire('write')
-      await connection.query(sql).then(
-        () => servers.release(connection),
-        (error) => {
-          servers.release(connection, error)
-          throw translate(error)
-        },
-      )
+      const commit = () => connection.query('COMMIT')
+      await connection
+        .query(sql)
+        .then(commit)
+        .then(
+          () => servers.release(connection),
+          (error) => {
+            servers.release(connection, error)
+            throw translate(error)
+          },
+        )
     },
     close: () => {
       closing ??= group.close().then(() => servers.close())

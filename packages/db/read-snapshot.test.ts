@@ -72,3 +72,22 @@ test('who has read does not keep the write-ahead log from being moved into the d
     assert.ok(Number(log) > 0)
     assert.equal(checkpointed, log)
   }))
+
+test('the same question gets the new answer after a write, within one turn too', () =>
+  withDatabase(async (db) => {
+    const rows = () => db.rows('SELECT n FROM t WHERE n > ?', [0])
+    for (let n = 1; n <= 3; n += 1) {
+      assert.equal((await rows()).length, n - 1)
+      assert.equal((await rows()).length, n - 1)
+      await insert(db, n)
+    }
+    assert.equal((await rows()).length, 3)
+    assert.equal((await db.rows('SELECT n FROM t WHERE n > ?', [1])).length, 2)
+  }))
+
+test('a question that cannot be answered fails each time it is asked', () =>
+  withDatabase(async (db) => {
+    await assert.rejects(db.rows('SELECT nothing FROM t', []))
+    await assert.rejects(db.rows('SELECT nothing FROM t', []))
+    assert.deepEqual(await db.rows('SELECT n FROM t', []), [])
+  }))

@@ -8,9 +8,15 @@ import type { DatabaseSync } from 'node:sqlite'
 export class ReadSnapshot {
   readonly #connection: DatabaseSync
   #isOpen = false
+  #forget: () => void = () => {}
 
   constructor(connection: DatabaseSync) {
     this.#connection = connection
+  }
+
+  /** `forget` is called whenever what was read may no longer be so. */
+  onEnd(forget: () => void): void {
+    this.#forget = forget
   }
 
   open(): void {
@@ -23,6 +29,7 @@ export class ReadSnapshot {
   end(): void {
     if (!this.#isOpen) return
     this.#isOpen = false
+    this.#forget()
     this.#connection.exec('COMMIT')
   }
 }

@@ -130,8 +130,8 @@ export async function count<S extends Shape>(
 ): Promise<number> {
   const params: SqlValue[] = []
   const condition = compileWhere(where as Readonly<Record<string, unknown>>, params)
-  const rows = await db.all(`SELECT COUNT(*) AS n FROM \`${resource.table}\`${condition}`, params)
-  return Number(rows[0]?.n ?? 0)
+  const [row] = await db.rows(`SELECT COUNT(*) AS n FROM \`${resource.table}\`${condition}`, params)
+  return Number(row?.[0] ?? 0)
 }
 
 type Decode = (value: SqlValue) => unknown

@@ -2,8 +2,8 @@ import { CloudError, sysErrors } from '#kernel'
 import type { JobResult, Jobs } from '#plugin-host'
 
 /**
- * Bounds the calls in flight, so that a flood is refused early and cheaply instead of slowing every call down. A job counts
- * until it ends; polling, health checks and static files never count.
+ * Bounds the calls that are being answered, so that a flood is refused early and cheaply instead of slowing every call down. A job
+ * counts until it is accepted: how many may be unfinished is the dispatcher's to say. Polling, health checks and static files never count.
  */
 export interface Admission {
   /** Throws a CloudError with `retryAfterSeconds` when full; else call what it returns, once, when the call ends. */
@@ -16,7 +16,7 @@ export function createAdmission(maxInFlight: number): Admission {
   return {
     enter: () => {
       if (inFlight >= maxInFlight) {
-        const details = `the management node has ${inFlight} API calls in flight and takes no more; repeat the call in a second`
+        const details = `the management node has ${inFlight} API calls to answer and takes no more; repeat the call in a second`
         throw new CloudError(sysErrors.operationFailed, details, { retryAfterSeconds: 1 })
       }
       inFlight += 1

@@ -2,7 +2,6 @@ import { type Api, isObject } from '#contract'
 import { CloudError, describeError, sysErrors, toErrorBody } from '#kernel'
 import type { ApiRequest, JobResult } from '#plugin-host'
 import { type Operator, operators, type QueryCondition, type QueryRequest } from '#query'
-import { jobResult } from './admission.ts'
 import { type DoorRequest, escapedJson, HttpFailure, type HttpReply, jsonReply, textReply } from './reply.ts'
 import { errorReply, type RestDeps } from './rest.ts'
 import { formatTime } from './time.ts'
@@ -99,8 +98,6 @@ async function answer(
     const call = readCall(api, content, request)
     if (api.kind === 'job') {
       const { jobUuid } = await deps.dispatcher.submit(call)
-      jobResult(deps.jobs, jobUuid).then(leave, leave)
-      leave = () => {}
       return jsonReply(200, { uuid: jobUuid, state: 'Processing', createdDate: formatTime(createDate) })
     }
     return done(deps, api, createDate, { output: await deps.dispatcher.call(call) })

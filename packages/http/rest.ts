@@ -90,8 +90,12 @@ async function callApi(deps: RestDeps, request: DoorRequest): Promise<HttpReply>
   const hook = webHookUrl(request.header('x-web-hook'))
   try {
     const leave = deps.admission.enter()
-    if (match.api.kind === 'job') return await submitJob(deps, call, { request, hook, leave })
-    return await callNow(deps, call, { request, leave })
+    try {
+      if (match.api.kind === 'job') return await submitJob(deps, call, { request, hook })
+      return successReply(deps, call.api, await deps.dispatcher.call(call), request)
+    } finally {
+      leave()
+    }
   } catch (error) {
     if (!(error instanceof CloudError)) logBug(deps.log, match.api, error)
     return errorReply(toErrorBody(error), error instanceof CloudError ? error.retryAfterSeconds : undefined)
@@ -185,33 +189,14 @@ function apiTimeoutMs(request: DoorRequest): number | undefined {
   throw new HttpFailure(400, `the header X-API-Timeout must be 1 to ${MAX_API_TIMEOUT_SECONDS} seconds`)
 }
 
-async function callNow(
-  deps: RestDeps,
-  call: ApiRequest,
-  at: { request: DoorRequest; leave: () => void },
-): Promise<HttpReply> {
-  try {
-    return successReply(deps, call.api, await deps.dispatcher.call(call), at.request)
-  } finally {
-    at.leave()
-  }
-}
-
 async function submitJob(
   deps: RestDeps,
   call: ApiRequest,
-  at: { request: DoorRequest; hook: string | undefined; leave: () => void },
+  at: { request: DoorRequest; hook: string | undefined },
 ): Promise<HttpReply> {
-  let jobUuid: string
-  try {
-    jobUuid = (await deps.dispatcher.submit(call)).jobUuid
-  } catch (error) {
-    at.leave()
-    throw error
-  }
-  const result = jobResult(deps.jobs, jobUuid)
-  result.then(at.leave, at.leave)
+  const { jobUuid } = await deps.dispatcher.submit(call)
   if (at.hook !== undefined) {
+    const result = jobResult(deps.jobs, jobUuid)
     const reply = async () => hookReply(deps, call.api, await result, at.request)
     deps.webHooks.deliver({ url: at.hook, jobUuid, reply })
   }

@@ -28,24 +28,41 @@ test('health and readiness', async () => {
   }
 })
 
-test('beyond the bound calls are refused with 503 and Retry-After; polling goes on', async () => {
-  const cloud = await startThingCloud({ maxInFlight: 2 })
+test('beyond the bound calls are refused with 503 and Retry-After; health is told all the same', async () => {
+  const cloud = await startThingCloud({ maxInFlight: 0 })
   try {
-    const jobs = await Promise.all([1, 2].map(() => send(cloud, 'POST', '/zstack/v1/things/waits')))
-    assert.deepEqual(
-      jobs.map((job) => job.status),
-      [202, 202],
-    )
     const refused = await send(cloud, 'GET', '/zstack/v1/things')
     assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '1'])
     assert.deepEqual(Object.keys(refused.json()), ['error'])
     const body = { 'org.zstack.thing.APIQueryThingMsg': { conditions: [], session: { uuid: goodSession } } }
     const legacyRefused = await send(cloud, 'POST', '/zstack/api', { body })
     assert.deepEqual([legacyRefused.status, legacyRefused.headers.get('retry-after')], [503, '1'])
-    assert.equal((await send(cloud, 'GET', new URL(jobs[0]?.json().location).pathname)).status, 202)
     assert.equal((await send(cloud, 'GET', '/healthz')).status, 200)
+  } finally {
+    await cloud.dispose()
+  }
+})
+
+test('a job too many is refused with 503 and Retry-After; polling and queries go on', async () => {
+  const cloud = await startThingCloud()
+  try {
+    await cloud.cloud.context.config.set('apiJob', 'maxUnfinished', 2)
+    const wait = () => send(cloud, 'POST', '/zstack/v1/things/waits')
+    const jobs = await Promise.all([wait(), wait()])
+    assert.deepEqual(
+      jobs.map((job) => job.status),
+      [202, 202],
+    )
+    const refused = await wait()
+    assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '1'])
+    assert.deepEqual(refused.json().error.opaque, { limit: 'apiJob.maxUnfinished', unfinished: 2 })
+    const body = { 'org.zstack.thing.APIWaitThingMsg': { session: { uuid: goodSession } } }
+    const legacyRefused = await send(cloud, 'POST', '/zstack/api', { body })
+    assert.match(legacyRefused.json().result, /"success":false.*LOAD\.1001.*"retryAfterSeconds":1/)
+    assert.equal((await send(cloud, 'GET', '/zstack/v1/things')).status, 200)
+    assert.equal((await send(cloud, 'GET', new URL(jobs[0]?.json().location).pathname)).status, 202)
     cloud.release()
-    await waitFor('room', async () => (await send(cloud, 'GET', '/zstack/v1/things')).status === 200)
+    await waitFor('room', async () => (await wait()).status === 202)
   } finally {
     await cloud.dispose()
   }

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { tempDir } from '#testkit'
 import { Scope } from './disposable.ts'
-import { isUuid, newUuid } from './ids.ts'
+import { isUuid, newOrderedUuid, newUuid } from './ids.ts'
 import { createLogger } from './log.ts'
 import { formatSize, parseSize } from './size.ts'
+import { waitFor } from './wait-for.ts'
 
 test('a scope stops in reverse order, attempts all, and throws what failed', async () => {
   const order: string[] = []
@@ -75,4 +76,14 @@ test('a circle in the fields of a log line does no harm', (t) => {
   circle.self = circle
   createLogger({ name: 'test', fd }).info({ circle }, 'words')
   assert.match(readFileSync(file, 'utf8'), /words/)
+})
+
+test('ordered uuids sort in the order of their making, are of the accepted form, and all differ', async () => {
+  const uuids = Array.from({ length: 5_000 }, () => newOrderedUuid())
+  assert.ok(uuids.every(isUuid))
+  assert.equal(new Set(uuids).size, uuids.length)
+  const before = newOrderedUuid()
+  const time = Date.now()
+  await waitFor('the clock', () => Date.now() > time, { intervalMs: 1 })
+  assert.ok(before < newOrderedUuid())
 })

@@ -71,12 +71,12 @@ export class KeyedQueues {
       const entry: Waiting = {
         label,
         taskId: currentTask()?.id,
-        enqueuedAtMs: Date.now(),
+        enqueuedAtMs: performance.now(),
         startedAtMs: undefined,
         reject,
         stopListening: () => {},
         start: () => {
-          entry.startedAtMs = Date.now()
+          entry.startedAtMs = performance.now()
           entry.stopListening()
           begin()
         },
@@ -111,14 +111,14 @@ export class KeyedQueues {
 
   /** Everything that waits or runs now, oldest first for each key. */
   entries(): QueueEntry[] {
-    const now = Date.now()
+    const now = performance.now()
     return [...this.#queues].flatMap(([key, queue]) =>
       queue.map((e) => ({
         key,
         label: e.label,
         taskId: e.taskId,
         running: e.startedAtMs !== undefined,
-        sinceMs: now - (e.startedAtMs ?? e.enqueuedAtMs),
+        sinceMs: Math.round(now - (e.startedAtMs ?? e.enqueuedAtMs)),
       })),
     )
   }

@@ -7,6 +7,7 @@ import {
   fromErrorBody,
   isUuid,
   type Logger,
+  newOrderedUuid,
   newUuid,
   sysErrors,
   type Task,
@@ -15,6 +16,7 @@ import {
 } from '#kernel'
 import type { QueryEngine, QueryRequest } from '#query'
 import type { Workflow, WorkflowEngine } from '#workflow'
+import { type Admission, isOverload } from './admission.ts'
 import { type Accepted, type Forwarder, mayMove, ownerMoved } from './forward.ts'
 import type { Jobs } from './jobs.ts'
 import type { Meters } from './meters.ts'
@@ -60,6 +62,7 @@ export interface DispatcherDeps {
   readonly queries: QueryEngine
   readonly bus: Bus
   readonly forwarder: Forwarder
+  readonly admission: Admission
   readonly jobs: Jobs
   readonly workflows: WorkflowEngine
   readonly log: Logger
@@ -91,6 +94,8 @@ interface Prepared {
   readonly key: string | undefined
   /** As it is passed on to another node. */
   readonly request: ApiRequest
+  /** The uuid a client chose for what is created; one made here is nobody's yet. */
+  readonly chosenUuid: string | undefined
   /** Set when the call has already succeeded: what it would delete is gone. */
   readonly nothingToDo: boolean
 }
@@ -148,7 +153,7 @@ async function answerHere(deps: Deps, prepared: Prepared): Promise<ApiReply> {
 
 /** Accepts a job, here or where its key belongs. `passes`: how often it may still be passed on. */
 async function submit(deps: Deps, given: ApiRequest, passes = MAX_PASSES): Promise<Accepted> {
-  const jobUuid = given.jobUuid ?? newUuid()
+  const jobUuid = given.jobUuid ?? newOrderedUuid()
   const { api } = given
   // Refusals are kept for those who poll, under the id they chose: anybody may send one, so it must be of bounded size.
   if (jobUuid.length > MAX_JOB_ID)
@@ -178,12 +183,20 @@ async function submit(deps: Deps, given: ApiRequest, passes = MAX_PASSES): Promi
       if (accepted.refusal !== undefined) deps.jobs.refuse(jobUuid, api.name, accepted.refusal)
       return accepted
     } catch (error) {
+      if (isOverload(error)) throw error
       if (mayMove(error)) return submit(deps, prepared.request, passes - 1)
       return refuse(error)
     }
   }
-  await deps.jobs.accept({ uuid: jobUuid, apiName: api.name, accountUuid: prepared.accountUuid })
-  void runJob(deps, prepared, jobUuid)
+  const { accountUuid } = prepared
+  deps.admission.enter(accountUuid)
+  try {
+    await deps.jobs.accept({ uuid: jobUuid, apiName: api.name, accountUuid })
+  } catch (error) {
+    deps.admission.leave(accountUuid)
+    throw error
+  }
+  void runJob(deps, prepared, jobUuid).finally(() => deps.admission.leave(accountUuid))
   return { jobUuid }
 }
 
@@ -207,6 +220,7 @@ async function runJob(deps: Deps, prepared: Prepared, jobUuid: string): Promise<
         'the result of a job could not be recorded',
       )
       deps.jobs.refuse(jobUuid, request.api.name, result.error)
+      deps.jobs.recordLater(jobUuid, result)
     }
     deps.jobs.announce(jobUuid, result)
   }
@@ -232,15 +246,18 @@ async function check(deps: Deps, given: ApiRequest): Promise<Prepared> {
   const accountUuid = api.needSession ? (await deps.authenticate(request.sessionUuid)).accountUuid : ''
   const input = checkedInput(api, request.params)
   const nothingToDo = await refersToNothing(deps.queries, api, input)
-  await refuseTakenUuid(deps.queries, api, input)
+  // APIs with a member of that name mean an existing resource by it.
+  const isChosen = given.params.resourceUuid !== undefined && !('resourceUuid' in api.input)
+  const chosenUuid = isChosen ? (input.resourceUuid as string | undefined) : undefined
+  if (isChosen) await refuseTakenUuid(deps.queries, api, input)
   const key = nothingToDo ? undefined : await registration.options.key?.(input as never)
-  return { registration, input, accountUuid, nothingToDo, request, key }
+  return { registration, input, accountUuid, nothingToDo, request, chosenUuid, key }
 }
 
 /** What is to be created has its uuid before it is known which node creates it. */
 function withUuid(request: ApiRequest): ApiRequest {
   if (request.params.resourceUuid !== undefined) return request
-  return { ...request, params: { ...request.params, resourceUuid: newUuid() } }
+  return { ...request, params: { ...request.params, resourceUuid: newOrderedUuid() } }
 }
 
 async function runHandler(
@@ -265,13 +282,16 @@ async function runHandler(
     if (await goneMeanwhile(deps.queries, request.api, input)) return {}
     return ((await registration.handler(input as never, call)) ?? {}) as ApiReply
   }
-  // APIs with a member of that name mean an existing resource by it.
-  const wanted = 'resourceUuid' in request.api.input ? undefined : (input.resourceUuid as string | undefined)
-  const run = () =>
-    deps.claims.hold(wanted, () =>
-      key === undefined ? work() : deps.bus.enter(key, registration.api.name, work, task.signal),
+  const queued = () =>
+    deps.meters.api(registration.api.name, () =>
+      deps.claims.hold(prepared.chosenUuid, () =>
+        key === undefined ? work() : deps.bus.enter(key, registration.api.name, work, task.signal),
+      ),
     )
-  return withTask(task, () => deps.meters.api(registration.api.name, run))
+  if (recorded === undefined) return withTask(task, queued)
+  const { accountUuid } = prepared
+  const job = { taskId: task.id, label: registration.api.name, accountUuid, key, signal: request.signal }
+  return deps.admission.run(job, () => withTask(task, queued))
 }
 
 async function runWorkflow<I, O, R>(

@@ -7,37 +7,26 @@ import {
   type Events,
   type Transport,
 } from '#bus'
-import { type Cluster, clusterMigration, createCluster } from '#cluster'
+import { type Cluster, createCluster } from '#cluster'
 import type { Api } from '#contract'
 import { type Database, migrate } from '#db'
-import { describeError, KeyedQueues, type Logger, Scope } from '#kernel'
+import { CloudError, describeError, KeyedQueues, type Logger, Scope, sysErrors } from '#kernel'
 import { createQueryEngine, createRegistry } from '#query'
-import {
-  createJournal,
-  createNoJournal,
-  createWorkflowEngine,
-  type WorkflowObserver,
-  workflowMigration,
-  workflowOwnerMigration,
-} from '#workflow'
+import { createJournal, createNoJournal, createWorkflowEngine, type WorkflowObserver } from '#workflow'
+import { type Admission, createAdmission } from './admission.ts'
+import { admissionConfigs } from './admission-configs.ts'
 import { createConfig } from './config.ts'
 import { type Authenticate, createDispatcher, type Dispatcher, type Registration } from './dispatcher.ts'
 import { createExtensions, defineDriver, type Extensions } from './extension.ts'
 import { createForwarder, jobResult } from './forward.ts'
-import { createJobs, type Jobs, jobMigration, jobOwnerMigration } from './jobs.ts'
+import { createJobs, type Jobs } from './jobs.ts'
 import { Meters, timed } from './meters.ts'
+import { migrationsOf, schemaLevel } from './migrations.ts'
 import { repeat } from './periodic.ts'
 import type { NodeInfo, Plugin, PluginContext } from './plugin.ts'
 import { inOrder } from './plugin-order.ts'
 import { createTakeover, type Takeover } from './takeover.ts'
 
-const engineMigrations = [
-  workflowMigration,
-  jobMigration,
-  clusterMigration,
-  workflowOwnerMigration,
-  jobOwnerMigration,
-]
 // A workflow whose undo failed is tried again this often, and whenever a host connects.
 const STUCK_RETRY_SECONDS = 30
 
@@ -48,6 +37,7 @@ export const authenticator = defineDriver<Authenticate>('authenticator')
 export interface Cloud {
   readonly dispatcher: Dispatcher
   readonly jobs: Jobs
+  readonly admission: Admission
   readonly context: Omit<PluginContext, 'handle'>
   /** Undoes or finishes what an earlier process left, then starts the plugins' own activities. */
   start(): Promise<void>
@@ -76,10 +66,10 @@ export interface CloudOptions {
 export async function createCloud(options: CloudOptions): Promise<Cloud> {
   const { db, log } = options
   const plugins = inOrder(options.plugins)
-  await migrate(db, [...engineMigrations, ...plugins.flatMap((p) => p.migrations)])
+  await migrate(db, migrationsOf(plugins), schemaLevel)
   const parts = createParts(options, plugins)
   await setUp(plugins, parts)
-  const { cluster, jobs, workflows, takeover } = parts
+  const { admission, cluster, jobs, workflows, takeover } = parts
   let notReady: string | undefined = 'the management node is starting; try again in a moment'
   const authenticate: Authenticate = (session) => parts.extensions.driver(authenticator, 'session')(session)
   const dispatcher = createDispatcher({
@@ -90,11 +80,15 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     notReady: () => notReady,
   })
   const context = contextFor({ name: 'cloud' }, parts)
-  const retry = async () => void (await workflows.retryStuck())
+  const retry = async () => {
+    await jobs.recordLeft()
+    await workflows.retryStuck()
+  }
   context.every('retry stuck workflows', () => STUCK_RETRY_SECONDS, retry, 'each node')
   return {
     dispatcher,
     jobs,
+    admission,
     context,
     start: async () => {
       await cluster.join()
@@ -108,6 +102,7 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     },
     stop: async () => {
       notReady = 'the management node is stopping'
+      admission.close(neverBegun())
       await leaveInOrder(cluster, jobs, log)
       takeover.stop()
       await parts.scope.dispose()
@@ -157,6 +152,7 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
   const tellOthers = async (name: string, data: unknown) => clusterBus?.tell(name, data)
   const askNode = (to: string, jobUuid: string) => bus.callNode(to, jobResult, { jobUuid })
   const jobs = createJobs({ db, owner, isAlive, askNode })
+  const config = createConfig([...admissionConfigs, ...plugins.flatMap((p) => p.configs)])
   const takeover = createTakeover({ cluster, queues, workflows, jobs, log, loaded: loaded.promise })
   const sender = {
     // What a node may have lost by now it must not touch, even when nobody has told the agent.
@@ -170,7 +166,8 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
   return {
     ...{ db, node, log, queues, cluster, clusterBus, bus, workflows, jobs, takeover, loaded: loaded.resolve },
     query: createQueryEngine(db, registry),
-    config: createConfig(plugins.flatMap((p) => p.configs)),
+    config,
+    admission: createAdmission(config),
     events: createEvents(log, tellOthers),
     meters: new Meters(),
     extensions: createExtensions(),
@@ -179,6 +176,11 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
     loaders: [],
     starters: [],
   }
+}
+
+function neverBegun(): CloudError {
+  const details = 'the management node stopped before the call was begun; nothing was done, repeat it'
+  return new CloudError(sysErrors.notReady, details)
 }
 
 async function setUp(plugins: readonly Plugin[], parts: Parts): Promise<void> {
@@ -191,6 +193,7 @@ async function setUp(plugins: readonly Plugin[], parts: Parts): Promise<void> {
 }
 
 interface Parts {
+  readonly admission: Admission
   readonly cluster: Cluster
   readonly clusterBus: ClusterBus | undefined
   readonly takeover: Takeover

@@ -5,6 +5,7 @@ export { progressOf } from './forward.ts'
 export { authenticator, type Cloud, type CloudOptions, createCloud } from './host.ts'
 export type { JobResult, JobStatus, Jobs, ProgressEntry } from './jobs.ts'
 export type { Meters } from './meters.ts'
+export { migrationsOf, schemaLevel } from './migrations.ts'
 export {
   type ApiCall,
   type ApiHandler,

@@ -12,7 +12,7 @@ import {
   UniqueConflict,
   update,
 } from '#db'
-import { CloudError, type ErrorBody, sysErrors, toErrorBody } from '#kernel'
+import { CloudError, type ErrorBody, steadyNow, sysErrors, toErrorBody } from '#kernel'
 import type { Owner } from '#workflow'
 
 /** What became of an asynchronous API call. */
@@ -83,6 +83,9 @@ export interface Jobs {
   accept(job: { uuid: string; apiName: string; accountUuid: string }): Promise<void>
   /** Records the result inside `tx`; the caller announces it after the commit. */
   record(tx: Tx, uuid: string, result: JobResult): Promise<void>
+  /** Keeps a result that the database could not take, until `recordLeft` brings it there. */
+  recordLater(uuid: string, result: JobResult): void
+  recordLeft(): Promise<void>
   /** Makes the result known to those who wait in this process. */
   announce(uuid: string, result: JobResult): void
   /** A call that failed before it was accepted, or whose result could not be stored: pollable for a while, in memory only. */
@@ -133,10 +136,11 @@ export function createJobs(deps: JobsDeps): Jobs {
   const live = new Map<string, Live>()
   const refused = new Map<string, JobStatus>()
   return {
+    ...createRecorder(db),
     accept: async ({ uuid, apiName, accountUuid }) => {
       // Also guards the entry of a running job, whose waiters would be lost.
       if (live.has(uuid)) throw taken(uuid)
-      const createDate = Date.now()
+      const createDate = steadyNow()
       live.set(uuid, { apiName, createDate, entries: [], waiters: [] })
       try {
         const { nodeUuid, incarnation } = owner
@@ -146,14 +150,6 @@ export function createJobs(deps: JobsDeps): Jobs {
         live.delete(uuid)
         throw error instanceof UniqueConflict ? taken(uuid) : error
       }
-    },
-    record: async (tx, uuid, result) => {
-      await update(
-        tx,
-        jobRecord,
-        { uuid },
-        { state: 'Done', result: JSON.stringify(result), finishDate: Date.now() },
-      )
     },
     announce: (uuid, result) => {
       const job = live.get(uuid)
@@ -202,8 +198,26 @@ export function createJobs(deps: JobsDeps): Jobs {
     },
     purge: (olderThanMs) =>
       db.write((tx) =>
-        remove(tx, jobRecord, { state: 'Done', createDate: lessThan(Date.now() - olderThanMs) }),
+        remove(tx, jobRecord, { state: 'Done', createDate: lessThan(steadyNow() - olderThanMs) }),
       ),
+  }
+}
+
+function createRecorder(db: Database): Pick<Jobs, 'record' | 'recordLater' | 'recordLeft'> {
+  const left = new Map<string, JobResult>()
+  const record = async (tx: Tx, uuid: string, result: JobResult) => {
+    const patch = { state: 'Done', result: JSON.stringify(result), finishDate: Date.now() }
+    await update(tx, jobRecord, { uuid }, patch)
+  }
+  return {
+    record,
+    recordLater: (uuid, result) => void left.set(uuid, result),
+    recordLeft: async () => {
+      for (const [uuid, result] of left) {
+        await db.write((tx) => record(tx, uuid, result))
+        left.delete(uuid)
+      }
+    },
   }
 }
 

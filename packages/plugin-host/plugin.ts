@@ -48,7 +48,10 @@ type ReplyOf<A> = A extends Api<Shape, infer O> ? { [K in keyof Infer<O>]: unkno
 export interface HandleOptions<I> {
   /** The queue the call runs in, `<kind>:<id>`: calls with the same key run one after the other, on the node that owns the id. */
   readonly key?: (input: I) => string | Promise<string>
-  /** The call creates one resource and gets a `resourceUuid` when the client chose none, so that the key can name it. */
+  /**
+   * The call creates one resource and gets a `resourceUuid` when the client chose none, so that the key can name it. It begins with
+   * the time: not for what is told apart by its first digits.
+   */
   readonly creates?: boolean
 }
 

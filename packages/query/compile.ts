@@ -28,23 +28,66 @@ const negations: Partial<Record<Operator, Operator>> = {
 
 /**
  * Compiles conditions on `resource` into one WHERE clause. A path over relations becomes nested `IN (SELECT …)`, which the
- * database answers from the indexes of the joined columns; nothing is joined, so nothing is doubled.
+ * database answers from the indexes of the joined columns; nothing is joined, so nothing is doubled. Those in `testedByRow` become
+ * `EXISTS (SELECT …)` instead, which gathers nothing and is asked for each row that the others leave.
  */
 export function compileConditions(
   registry: ResourceRegistry,
   resource: Resource,
   conditions: readonly QueryCondition[],
+  testedByRow: ReadonlySet<QueryCondition> = new Set(),
 ): Fragment {
   if (conditions.length > MAX_CONDITIONS) {
     const details = `a query has at most ${MAX_CONDITIONS} conditions, got ${conditions.length}`
     throw new CloudError(sysErrors.invalidArgument, details)
   }
-  const fragments = conditions.map((c) => compilePath(registry, resource, c, pathOf(c)))
+  const fragments = conditions.map((c) =>
+    testedByRow.has(c) ? compileTest(registry, resource, c) : compilePath(registry, resource, c, pathOf(c)),
+  )
   if (fragments.length === 0) return { sql: '', params: [] }
   return {
     sql: ` WHERE ${fragments.map((f) => f.sql).join(' AND ')}`,
     params: fragments.flatMap((f) => f.params),
   }
+}
+
+/**
+ * What a condition over a relation to many gathers, as a statement to count: one row for each related object that matches. Undefined
+ * for all other conditions.
+ */
+export function gatheredBy(
+  registry: ResourceRegistry,
+  resource: Resource,
+  condition: QueryCondition,
+): Fragment | undefined {
+  const many = manyOf(registry, resource, condition)
+  if (many === undefined) return undefined
+  const { found, rest } = many
+  const inner = compilePath(registry, found.target, condition, rest)
+  return { sql: `SELECT 1 FROM \`${found.target.table}\` WHERE ${inner.sql}`, params: inner.params }
+}
+
+function compileTest(registry: ResourceRegistry, resource: Resource, condition: QueryCondition): Fragment {
+  const many = manyOf(registry, resource, condition)
+  if (many === undefined) return compilePath(registry, resource, condition, pathOf(condition))
+  const { relation, target } = many.found
+  const inner = compilePath(registry, target, condition, many.rest)
+  const same = `\`${target.table}\`.\`${relation.otherColumn}\` = \`${resource.table}\`.\`${relation.column}\``
+  return {
+    sql: `EXISTS (SELECT 1 FROM \`${target.table}\` WHERE ${same} AND ${inner.sql})`,
+    params: inner.params,
+  }
+}
+
+/** The relation to many a condition begins with, and the path from there. */
+function manyOf(registry: ResourceRegistry, resource: Resource, condition: QueryCondition) {
+  const path = pathOf(condition)
+  const alias = registry.aliasOf(resource, path[0] ?? '')
+  const [head = '', ...rest] = alias === undefined ? path : [...alias.split('.'), ...path.slice(1)]
+  const found = rest.length === 0 ? undefined : registry.relationOf(resource, head)
+  if (found === undefined || found.owner !== resource || found.target.table === resource.table)
+    return undefined
+  return found.relation.otherColumn === found.target.primaryKey ? undefined : { found, rest }
 }
 
 function pathOf(condition: QueryCondition): string[] {

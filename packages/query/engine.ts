@@ -1,8 +1,16 @@
 import type { Resource, Shape } from '#contract'
-import { columnList, type Session, type SqlValue, selectRows } from '#db'
+import { columnList, type Database, type Session, type SqlValue, selectRows } from '#db'
 import { CloudError, sysErrors } from '#kernel'
 import { compileConditions, type Fragment } from './compile.ts'
 import { nearest } from './nearest.ts'
+import {
+  createIndexFinder,
+  type IndexFinder,
+  orderedRowids,
+  type Thresholds,
+  testedByRow,
+  usualThresholds,
+} from './plan.ts'
 import type { FoundRelation, ResourceRegistry } from './registry.ts'
 import type { QueryReply, QueryRequest } from './request.ts'
 
@@ -22,10 +30,15 @@ const DEFAULT_LIMIT = 1000
 // Keys in one IN list; more go into further statements.
 const CHUNK = 500
 
-export function createQueryEngine(db: Session, registry: ResourceRegistry): QueryEngine {
+export function createQueryEngine(
+  db: Database,
+  registry: ResourceRegistry,
+  thresholds: Thresholds = usualThresholds,
+): QueryEngine {
+  const ways: Ways = { indexOf: createIndexFinder(db), thresholds }
   return {
     registry,
-    query: (resource, request) => answer(db, registry, resource, request),
+    query: (resource, request) => answer(db, registry, resource, request, ways),
     view: async (resource, key) => {
       const rows = await selectByKeys(db, resource, resource.primaryKey, [key])
       const [inventory] = await present(db, registry, resource, rows, undefined)
@@ -45,43 +58,100 @@ export function createQueryEngine(db: Session, registry: ResourceRegistry): Quer
   }
 }
 
+interface Ways {
+  readonly indexOf: IndexFinder
+  readonly thresholds: Thresholds
+}
+
 async function answer(
-  db: Session,
+  db: Database,
   registry: ResourceRegistry,
   resource: Resource,
   request: QueryRequest,
+  ways: Ways,
 ): Promise<QueryReply> {
   checkFields(registry, resource, request.fields ?? [])
   checkPaging(request)
-  const where = compileConditions(registry, resource, request.conditions)
-  if (request.count === true) return { total: await total(db, resource, where) }
-  const params = [...where.params, request.start ?? 0]
-  const sql = selectStatement(registry, resource, where.sql, request)
-  const rows = await selectRows(db, resource, sql, params)
+  const { conditions } = request
+  const compiled = async (isCount: boolean) => {
+    const how = { isCount, thresholds: ways.thresholds }
+    const tested = await testedByRow(db, registry, resource, conditions, how)
+    return compileConditions(registry, resource, conditions, tested)
+  }
+  if (request.count === true) return { total: await total(db, resource, await compiled(true)) }
+  const where = await compiled(false)
+  const order = sortOf(registry, resource, request)
+  const rows =
+    order !== undefined && db.dialect === 'sqlite' && conditions.length > 0
+      ? await sortedPage(db, resource, request, where, order, ways)
+      : await page(db, resource, request, where, order)
   const inventories = await present(db, registry, resource, rows, request.fields)
   if (request.replyWithCount !== true) return { inventories }
-  return { inventories, total: await total(db, resource, where) }
+  return { inventories, total: await total(db, resource, await compiled(true)) }
 }
 
-function selectStatement(
-  registry: ResourceRegistry,
+interface Sort {
+  readonly column: string
+  readonly direction: 'ASC' | 'DESC'
+  /** Whether every row has a value there. */
+  readonly isAlwaysSet: boolean
+}
+
+async function page(
+  db: Session,
   resource: Resource,
-  where: string,
-  request: QueryRequest,
-): string {
+  { limit = DEFAULT_LIMIT, start = 0 }: QueryRequest,
+  where: Fragment,
+  order: Sort | undefined,
+): Promise<Inventory[]> {
   // The limit is spelled out: SQLite plans a statement anew whenever that parameter is bound.
-  const page = `LIMIT ${request.limit ?? DEFAULT_LIMIT} OFFSET ?`
-  return `SELECT ${columnList(resource)} FROM \`${resource.table}\`${where}${orderBy(registry, resource, request)} ${page}`
+  const sql = `SELECT ${columnList(resource)} FROM \`${resource.table}\`${where.sql}${orderBy(resource, order)} LIMIT ${limit} OFFSET ?`
+  return selectRows(db, resource, sql, [...where.params, start])
 }
 
-function orderBy(registry: ResourceRegistry, resource: Resource, request: QueryRequest): string {
-  if (request.sortBy === undefined) return ''
-  const found = registry.fieldOf(resource, request.sortBy)
-  if (found === undefined || found.owner !== resource)
-    throw noField(registry, resource, request.sortBy, 'sort by')
-  const direction = request.sortDirection === 'desc' ? 'DESC' : 'ASC'
-  // The key decides between equals, so that pages neither repeat nor miss rows.
-  return ` ORDER BY \`${request.sortBy}\` ${direction}, \`${resource.primaryKey}\``
+/** Finds and sorts the rows of a page by their numbers, and reads only those that are shown. */
+async function sortedPage(
+  db: Database,
+  resource: Resource,
+  { conditions, limit = DEFAULT_LIMIT, start = 0 }: QueryRequest,
+  where: Fragment,
+  order: Sort,
+  { indexOf, thresholds: { window } }: Ways,
+): Promise<Inventory[]> {
+  const isPoint = conditions.some(({ name }) => name === resource.primaryKey)
+  const index = isPoint || !order.isAlwaysSet ? undefined : await indexOf(resource.table, order.column)
+  const by = orderBy(resource, order)
+  const found = await orderedRowids(db, resource, {
+    where,
+    ...order,
+    orderBy: by,
+    limit,
+    start,
+    index,
+    window,
+  })
+  const rows: Inventory[] = []
+  for (const chunk of chunks(found)) {
+    const marks = chunk.map(() => '?').join(',')
+    const sql = `SELECT ${columnList(resource)} FROM \`${resource.table}\` WHERE rowid IN (${marks})${by}`
+    rows.push(...(await selectRows(db, resource, sql, chunk)))
+  }
+  return rows
+}
+
+function sortOf(registry: ResourceRegistry, resource: Resource, request: QueryRequest): Sort | undefined {
+  const { sortBy: column, sortDirection } = request
+  if (column === undefined) return undefined
+  const found = registry.fieldOf(resource, column)
+  if (found === undefined || found.owner !== resource) throw noField(registry, resource, column, 'sort by')
+  const direction = sortDirection === 'desc' ? 'DESC' : 'ASC'
+  return { column, direction, isAlwaysSet: found.field.required }
+}
+
+/** The key decides between equals, so that pages neither repeat nor miss rows. */
+function orderBy(resource: Resource, order: Sort | undefined): string {
+  if (order === undefined) return ''
+  return ` ORDER BY \`${order.column}\` ${order.direction}, \`${resource.primaryKey}\``
 }
 
 async function total(db: Session, resource: Resource, where: Fragment): Promise<number> {

@@ -16,12 +16,13 @@ export async function auditVolumes(db: Session): Promise<string[]> {
 function auditRoots(volumes: readonly Row[], vms: readonly Row[]): string[] {
   const found: string[] = []
   const byUuid = new Map(vms.map((row) => [row.uuid, row]))
-  // One whose removal was cut off waits for its repeat.
+  // A Destroyed one whose removal was cut off waits for its repeat.
   for (const { uuid, rootVolumeUuid, state } of vms)
     if (rootVolumeUuid === null && state !== 'Destroyed') found.push(`VM ${uuid} has no root volume`)
   for (const { uuid, type, vmInstanceUuid, deviceId } of volumes) {
     const vm = byUuid.get(vmInstanceUuid ?? null)
-    if (type === 'Root' && vm?.rootVolumeUuid !== uuid)
+    const isCutOff = vm?.state === 'Destroyed' && vm.rootVolumeUuid === null
+    if (type === 'Root' && vm?.rootVolumeUuid !== uuid && !isCutOff)
       found.push(`root volume ${uuid} belongs to VM ${vmInstanceUuid}, whose is ${vm?.rootVolumeUuid}`)
     if (type !== 'Root' && (vmInstanceUuid === null) !== (deviceId === null))
       found.push(`volume ${uuid} is of VM ${vmInstanceUuid} and its disk number ${deviceId}`)

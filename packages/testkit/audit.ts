@@ -6,7 +6,7 @@ import { rowsOf } from './audit-rows.ts'
 import { auditWorld } from './audit-world.ts'
 
 export interface AuditOptions {
-  /** Also tells of hosts and storages that are not Connected: nothing is known of what they have. */
+  /** Also tells of hosts and storages that are not Connected, of which nothing is known, and of garbage that waits for one. */
   readonly everyoneConnected?: boolean
 }
 
@@ -20,7 +20,8 @@ export async function audit(
   world: SimulatedWorld,
   options: AuditOptions = {},
 ): Promise<string[]> {
-  const away = options.everyoneConnected === true ? await findDisconnected(db) : []
+  const away =
+    options.everyoneConnected === true ? [...(await findDisconnected(db)), ...(await findGarbage(db))] : []
   return [...away, ...(await auditBooks(db)), ...(await auditWorld(db, world))]
 }
 
@@ -52,4 +53,9 @@ async function findDisconnected(db: Session): Promise<string[]> {
     for (const { uuid, name, status } of await rowsOf(db, table))
       if (status !== 'Connected') found.push(`${table} ${name}[uuid:${uuid}] is ${status}`)
   return found
+}
+
+async function findGarbage(db: Session): Promise<string[]> {
+  const jobs = await rowsOf(db, 'GarbageCollectorVO')
+  return jobs.map(({ name, status, lastError }) => `garbage ${name} is left ${status}: ${lastError}`)
 }

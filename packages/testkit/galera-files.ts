@@ -9,6 +9,8 @@ import { waitFor } from '#kernel'
 export interface GaleraPlace {
   readonly dir: string
   readonly addresses: readonly string[]
+  /** Network namespaces of the members; undefined when they all run where this process does. */
+  readonly namespaces: readonly string[] | undefined
   readonly port: number
 }
 

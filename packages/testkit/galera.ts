@@ -15,6 +15,8 @@ import {
 
 export interface GaleraOptions {
   readonly members: number
+  /** Where each member runs: an address, and the network namespace that has it. On loopback addresses when absent. */
+  readonly places?: readonly { readonly host: string; readonly namespace: string }[]
 }
 
 /** A cluster of database servers on loopback addresses; its user is root, without a password. */
@@ -47,8 +49,8 @@ let clusters = 0
  * Starts a cluster of this process's own, in about five seconds; the members and their files go with the process, also when
  * that is killed (then the files stay). Throws what a member says when it does not start.
  */
-export async function startGalera({ members }: GaleraOptions): Promise<Galera> {
-  const place = placeOf(clusters++, members)
+export async function startGalera({ members, places }: GaleraOptions): Promise<Galera> {
+  const place = placeOf(clusters++, members, places)
   const running = new Map<number, ChildProcess>()
   const numbers = Array.from({ length: members }, (_, i) => i)
   const endAll = () => {
@@ -93,12 +95,13 @@ export async function startGalera({ members }: GaleraOptions): Promise<Galera> {
 }
 
 /** No two processes that live at the same time have the same pid, so no address is asked for and none is raced for. */
-function placeOf(cluster: number, members: number): GaleraPlace {
+function placeOf(cluster: number, members: number, places: GaleraOptions['places']): GaleraPlace {
   const { pid } = process
   const address = (i: number) => `127.${100 + cluster * members + i}.${(pid >> 8) & 255}.${pid & 255}`
   return {
     dir: `/dev/shm/zstack-galera-${cluster}-${pid}`,
-    addresses: Array.from({ length: members }, (_, i) => address(i)),
+    addresses: Array.from({ length: members }, (_, i) => places?.[i]?.host ?? address(i)),
+    namespaces: places?.map(({ namespace }) => namespace),
     port: 10_000 + (pid >> 16),
   }
 }
@@ -107,8 +110,11 @@ function launch(place: GaleraPlace, member: number | 'template', more: readonly 
   const log = openSync(join(place.dir, `${member}.log`), 'a')
   // Joiners are filled by rsync, which refuses to write as root. The kernel ends them all when we are gone, however we went.
   const asMysql = ['--reuid', 'mysql', '--regid', 'mysql', '--clear-groups', '--pdeathsig', 'KILL']
-  const args = [...asMysql, 'mariadbd', ...memberArguments(place, member), ...more]
-  const child = spawn('setpriv', args, { stdio: ['ignore', log, log], env: environmentOf(place) })
+  const command = ['setpriv', ...asMysql, 'mariadbd', ...memberArguments(place, member), ...more]
+  const namespace = place.namespaces?.[member === 'template' ? 0 : member]
+  const enter = namespace === undefined ? [] : ['nsenter', `--net=/run/netns/${namespace}`, '--']
+  const [program = '', ...args] = [...enter, ...command]
+  const child = spawn(program, args, { stdio: ['ignore', log, log], env: environmentOf(place) })
   closeSync(log)
   child.unref()
   return child

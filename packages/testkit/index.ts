@@ -1,5 +1,6 @@
 export { waitFor } from '#kernel'
 export { type AuditOptions, audit, auditAt } from './audit.ts'
+export { auditBooks } from './audit-books.ts'
 export { createTestCloud, type TestCloud, type TestCloudOptions } from './cloud.ts'
 export { buildDataCenter, type DataCenter, type DataCenterSize } from './data-center.ts'
 export { assertRefused, databaseContent, type Refusal } from './expect.ts'

@@ -77,5 +77,10 @@ export async function cuttingProxy(
     for (const socket of sockets) socket.destroy()
     server.close()
   })
-  return { host: '127.0.0.1', port: (server.address() as { port: number }).port }
+  // A cut that says so is followed by silence.
+  const close = () => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  }
+  return { host: '127.0.0.1', port: (server.address() as { port: number }).port, close }
 }

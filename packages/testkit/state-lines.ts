@@ -98,6 +98,8 @@ function withoutCaches(line: string): string[] {
 
 const names = /[0-9a-f]{32}|\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b|\b\d+([.-])\d+\1\d+\1\d+\b/g
 
+const numbers = /("internalId":|\bvnic)\d+/g
+
 /**
  * The lines with names that came into being after `base` made anonymous (uuids, MAC and IP addresses are chosen anew each time),
  * so that the outcomes of two runs of the same work can be compared.
@@ -105,7 +107,9 @@ const names = /[0-9a-f]{32}|\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b|\b\d+([.-])\d+\1\
 export function anonymous(lines: readonly string[], base: readonly string[]): string[] {
   const known = new Set(base.flatMap((line) => line.match(names) ?? []))
   const hide = (name: string) => (known.has(name) ? name : '<new>')
-  return lines.map((line) => line.replace(names, hide)).sort()
+  // What was given a number once does not get the same again when it is made a second time.
+  const unnumbered = (line: string) => line.replace(numbers, '$1<number>')
+  return lines.map((line) => unnumbered(line.replace(names, hide))).sort()
 }
 
 /** What is in one and not in the other: `+` came, `-` went. Empty when the states are the same. */

@@ -43,12 +43,12 @@ export async function copyTestDatabase(from: string, to: string): Promise<void> 
   })
 }
 
-/** Names of all tables, in order. */
+/** Names of all tables of the schema, in order. */
 export async function tableNames(db: Session): Promise<string[]> {
   const sql =
     testDialect === 'sqlite'
       ? "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name"
-      : 'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY name'
+      : "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name <> 'CommitMark' ORDER BY name"
   return (await db.all(sql, [])).map(({ name }) => String(name))
 }
 

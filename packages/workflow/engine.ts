@@ -4,7 +4,7 @@ import {
   currentTask,
   fromErrorBody,
   type Logger,
-  newUuid,
+  newOrderedUuid,
   sysErrors,
   toErrorBody,
   withTask,
@@ -98,7 +98,7 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
       registered.set(workflow.name, workflow)
     },
     run: (workflow, input, options) => {
-      const uuid = newUuid()
+      const uuid = newOrderedUuid()
       return whileLive(live, uuid, () => execute(deps, workflow, uuid, input, options ?? {}))
     },
     orphans: async () => (await journal.orphans(deps.isAlive ?? isMine)).reverse(),

@@ -1,5 +1,6 @@
 import { consoleInfo } from '#agents/kvm-host/contract/vm.ts'
 import { get } from '#db'
+import { steadyNow } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { host } from '#plugins/host/contract/resources.ts'
@@ -14,7 +15,7 @@ export function handleConsoles(ctx: PluginContext, tokens: ConsoleTokens): void 
 
   ctx.handle(requestConsoleAccess, async ({ vmInstanceUuid }, { accountUuid, sessionUuid }) => {
     hostOfRunning(await get(db, vmInstance, vmInstanceUuid))
-    const expiresAtMs = Date.now() + config.get(tokenTimeout) * 1000
+    const expiresAtMs = steadyNow() + config.get(tokenTimeout) * 1000
     const token = tokens.issue({ vmUuid: vmInstanceUuid, accountUuid, sessionUuid, expiresAtMs })
     return {
       inventory: {

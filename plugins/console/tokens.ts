@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { newToken } from '#kernel'
+import { newToken, steadyNow } from '#kernel'
 
 /** What a console token stands for. */
 export interface ConsoleGrant {
@@ -21,7 +21,7 @@ export class ConsoleTokens {
   readonly #grants = new Map<string, ConsoleGrant>()
   readonly #now: () => number
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = steadyNow) {
     this.#now = now
   }
 

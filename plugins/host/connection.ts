@@ -31,13 +31,17 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
   const followed = new Map<string, () => void>()
   // Which run of which boot of the machine was prepared: in another one nothing volatile of it is left.
   const prepared = new Map<string, string>()
+  // Hosts whose news has not stopped since they were listened to last.
+  const heard = new Set<string>()
   const unfollow = (uuid: string) => {
     followed.get(uuid)?.()
     followed.delete(uuid)
     prepared.delete(uuid)
   }
   const connectOnce = async (hostUuid: string) => {
-    prepared.set(hostUuid, await prepareHost(ctx, hostUuid, follow))
+    const run = await prepareHost(ctx, hostUuid, follow)
+    // What was lost while it was prepared is found by preparing it again.
+    if (heard.has(hostUuid)) prepared.set(hostUuid, run)
     await markStatus(ctx, hostUuid, hostStatus.connected)
     retryStuck(ctx, hostUuid)
   }
@@ -56,9 +60,11 @@ export function createHostConnections(ctx: PluginContext): HostConnections {
     unfollow(row.uuid)
     const onDown = (reason: string) => {
       ctx.log.warn({ hostUuid: row.uuid, reason }, 'the event stream of a host broke')
+      heard.delete(row.uuid)
       prepared.delete(row.uuid)
       rounds.lookAfter(row.uuid)
     }
+    heard.add(row.uuid)
     const stop = await ctx
       .driver(hostConnector, row.hypervisorType)
       .follow(row.uuid, (e) => deliver(ctx, row, e), onDown)

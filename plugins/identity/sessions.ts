@@ -1,5 +1,5 @@
 import { count, type Database, findOne, insert, lessThan, remove, update } from '#db'
-import { CloudError, newUuid } from '#kernel'
+import { CloudError, newUuid, steadyNow } from '#kernel'
 import type { Config } from '#plugin-host'
 import { maxSessions, sessionTimeout } from './contract/configs.ts'
 import { identityErrors } from './contract/errors.ts'
@@ -19,7 +19,7 @@ export function createSessions(db: Database, config: Config): Sessions {
   const lifeMs = () => config.get(sessionTimeout) * 1000
   const find = async (uuid: string) => {
     const row = await findOne(db, session, { uuid })
-    return row === undefined || row.expiredDate <= Date.now() ? undefined : row
+    return row === undefined || row.expiredDate <= steadyNow() ? undefined : row
   }
   const extendTo = async (uuid: string, expiredDate: number) => {
     await db.write((tx) => update(tx, session, { uuid }, { expiredDate }))
@@ -27,7 +27,7 @@ export function createSessions(db: Database, config: Config): Sessions {
   return {
     find,
     open: async (accountUuid) => {
-      const now = Date.now()
+      const now = steadyNow()
       const limit = config.get(maxSessions)
       if ((await count(db, session, { accountUuid })) >= limit) {
         await db.write((tx) => remove(tx, session, { accountUuid, expiredDate: lessThan(now) }))
@@ -50,14 +50,14 @@ export function createSessions(db: Database, config: Config): Sessions {
       const row = uuid === undefined ? undefined : await find(uuid)
       if (row === undefined) throw new CloudError(identityErrors.invalidSession, 'Session expired')
       // Each use extends the session; written at most every twentieth of its life.
-      const fresh = Date.now() + lifeMs()
+      const fresh = steadyNow() + lifeMs()
       if (fresh - row.expiredDate > lifeMs() / 20) await extendTo(row.uuid, fresh)
       return row
     },
     close: async (uuid) => {
       await db.write((tx) => remove(tx, session, { uuid }))
     },
-    extend: (uuid, seconds) => extendTo(uuid, Date.now() + seconds * 1000),
-    removeExpired: () => db.write((tx) => remove(tx, session, { expiredDate: lessThan(Date.now()) })),
+    extend: (uuid, seconds) => extendTo(uuid, steadyNow() + seconds * 1000),
+    removeExpired: () => db.write((tx) => remove(tx, session, { expiredDate: lessThan(steadyNow()) })),
   }
 }

@@ -1,3 +1,5 @@
+import { steadyNow } from '#kernel'
+
 /**
  * Slows down guessing: after five failures in a row an account name (known or not) is refused for a while that doubles with
  * each further failure, up to five minutes. Kept in memory: a restart forgives, which a guesser cannot cause.
@@ -6,7 +8,7 @@ export class LoginThrottle {
   readonly #failures = new Map<string, { count: number; until: number }>()
   readonly #now: () => number
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = steadyNow) {
     this.#now = now
   }
 

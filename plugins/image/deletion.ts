@@ -1,5 +1,5 @@
 import { count, find, get, not, oneOf, type Tx, update } from '#db'
-import { CloudError, sysErrors } from '#kernel'
+import { CloudError, steadyNow, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import type { Workflow } from '#workflow'
 import { deletionPolicy } from './contract/configs.ts'
@@ -91,7 +91,7 @@ async function markDeleted(
   imageUuid: string,
   backupStorageUuids: readonly string[] | undefined,
 ): Promise<void> {
-  const now = Date.now()
+  const now = steadyNow()
   const status = imageStatus.deleted
   const ready = { imageUuid, status: imageStatus.ready, ...among(backupStorageUuids) }
   await update(tx, imageBackupStorageRef, ready, { status, lastOpDate: now })

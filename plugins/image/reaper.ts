@@ -1,5 +1,5 @@
 import { atMost, find, findOne, oneOf } from '#db'
-import { describeError } from '#kernel'
+import { describeError, steadyNow } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { backupStorage } from '#plugins/backup-storage/contract/resources.ts'
 import { backupStorageStatus } from '#plugins/backup-storage/contract/states.ts'
@@ -21,7 +21,7 @@ export function createReaper(
   return async () => {
     const policy = ctx.config.get(deletionPolicy)
     if (policy === 'Never') return
-    const latest = Date.now() - (policy === 'Direct' ? 0 : ctx.config.get(expungePeriod) * 1000)
+    const latest = steadyNow() - (policy === 'Direct' ? 0 : ctx.config.get(expungePeriod) * 1000)
     for (const imageUuid of await findDue(ctx, latest)) {
       if (!ctx.cluster.owns(queueOf(imageUuid))) continue
       try {

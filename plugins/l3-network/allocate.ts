@@ -10,7 +10,7 @@ import {
   type Tx,
   UniqueConflict,
 } from '#db'
-import { CloudError, newUuid } from '#kernel'
+import { CloudError, newOrderedUuid } from '#kernel'
 import { type AddressFinder, isFree } from './address-store.ts'
 import { l3Errors } from './contract/errors.ts'
 import {
@@ -68,7 +68,7 @@ async function takeIn(
       : await thisAddress(tx, network, ranges, ip)
   const now = Date.now()
   const row: UsedIp = {
-    uuid: newUuid(),
+    uuid: newOrderedUuid(),
     ipRangeUuid: range.uuid,
     l3NetworkUuid,
     ipVersion: 4,

@@ -1,12 +1,13 @@
 import type { AgentClient } from '#agent-rpc'
 import * as calls from '#agents/kvm-host/contract/storage.ts'
 import { find, findOne, oneOf, remove } from '#db'
-import { describeError, formatSize } from '#kernel'
+import { describeError, formatSize, Limiter } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { imageAddress } from '#plugins/backup-storage/contract/messages.ts'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import type { PlacementSpec, Rejection } from '#plugins/host/contract/extensions.ts'
 import type { Host } from '#plugins/host/contract/resources.ts'
+import { imageCopyParallelism } from '#plugins/primary-storage/contract/configs.ts'
 import type {
   ImageSource,
   MadeVolume,
@@ -24,8 +25,14 @@ export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
   const { db, config } = ctx
   const books = capacity.booksOf(ctx)
   const agent = (hostUuid: string) => agentOfHost(ctx, hostUuid)
+  const copies = new Map<string, Limiter>()
+  const copiesFrom = (backupStorageUuid: string) => {
+    const limiter = copies.get(backupStorageUuid) ?? new Limiter(() => config.get(imageCopyParallelism))
+    copies.set(backupStorageUuid, limiter)
+    return limiter
+  }
   const cached = (storage: PrimaryStorage, hostUuid: string, image: ImageSource) =>
-    bringImage(ctx, storage, hostUuid, image)
+    bringImage(ctx, storage, hostUuid, image, copiesFrom(image.backupStorageUuid))
 
   return {
     hostBound: true,
@@ -99,6 +106,7 @@ async function bringImage(
   storage: PrimaryStorage,
   hostUuid: string,
   image: ImageSource,
+  copies: Limiter,
 ): Promise<string> {
   const path = cachePath(storage.url, image)
   const row = {
@@ -110,17 +118,20 @@ async function bringImage(
   }
   const { imageUuid, primaryStorageUuid } = row
   // Almost always there already: a look spares a commit.
-  if ((await findOne(ctx.db, localImageCache, { imageUuid, primaryStorageUuid, hostUuid })) === undefined)
-    await ctx.db.write((tx) => capacity.reserveCache(tx, capacity.booksOf(ctx), row))
+  const known = await findOne(ctx.db, localImageCache, { imageUuid, primaryStorageUuid, hostUuid })
+  if (known === undefined) await ctx.db.write((tx) => capacity.reserveCache(tx, capacity.booksOf(ctx), row))
   const source = await ctx.bus.call(imageAddress, { backupStorageUuid: image.backupStorageUuid })
   const agent = await agentOfHost(ctx, hostUuid)
-  const copy = agent.call(calls.cacheImage, {
-    source: { ...source, path: image.backupStoragePath },
-    cachePath: path,
-    sizeBytes: image.actualSizeBytes,
-    sha256: image.sha256,
-    format: image.format,
-  })
+  const call = () =>
+    agent.call(calls.cacheImage, {
+      source: { ...source, path: image.backupStoragePath },
+      cachePath: path,
+      sizeBytes: image.actualSizeBytes,
+      sha256: image.sha256,
+      format: image.format,
+    })
+  // What is there already is only looked at; a real copy loads the image server.
+  const copy = known === undefined ? copies.run(call) : call()
   await copy.catch(async (error: unknown) => {
     await releaseMissing(ctx, agent, row)
     throw error

@@ -7,14 +7,18 @@ import { volume } from '#plugins/volume/contract/resources.ts'
 import { primaryStorageErrors } from './contract/errors.ts'
 import { spaceLedger, type VolumePlace } from './contract/extensions.ts'
 import * as messages from './contract/messages.ts'
-import type { PrimaryStorage } from './contract/resources.ts'
+import { type PrimaryStorage, primaryStorage } from './contract/resources.ts'
 import { driverOf, getStorage, isAttached, ledger, storagesOfCluster } from './store.ts'
 
 export function serveSpace(ctx: PluginContext): void {
   ctx.serve(messages.allocateSpace, (wanted) => allocate(ctx, wanted))
-  ctx.serve(messages.releaseSpace, ({ volumeUuid, primaryStorageUuid }) =>
-    release(ctx, primaryStorageUuid, volumeUuid),
-  )
+  ctx.serve(messages.releaseSpace, async ({ volumeUuid, primaryStorageUuid }) => {
+    if (primaryStorageUuid !== undefined) return release(ctx, primaryStorageUuid, volumeUuid)
+    // Which storage it is, was not written down any more by whoever reserved it.
+    for (const storage of await find(ctx.db, primaryStorage, {}))
+      if ((await driverOf(ctx, storage).hostsOf(volumeUuid)).length > 0)
+        await release(ctx, storage.uuid, volumeUuid)
+  })
   ctx.serve(messages.needsCopy, async ({ primaryStorageUuid }) => {
     return driverOf(ctx, await getStorage(ctx.db, primaryStorageUuid)).hostBound
   })

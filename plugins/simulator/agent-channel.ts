@@ -45,7 +45,7 @@ type Address =
 export interface Path {
   /** Runs `serve` when the call arrives, if it does; `answer` is called at most once. */
   pass(
-    address: string,
+    to: { readonly address: string; readonly mayArriveLate: boolean },
     serve: () => Promise<Response & { kind: 'answer' }>,
     answer: (response: Omit<Response & { kind: 'answer' }, 'kind' | 'id'>) => void,
   ): void
@@ -124,6 +124,9 @@ export function lost(details: string): ErrorBody {
   return toErrorBody(new CloudError(sysErrors.ioError, details))
 }
 
+/** Whoever adds an agent begins so, and it comes into being. */
+const firstCalls: readonly string[] = ['hostFacts', 'initBackupStorage']
+
 type Handlers = Readonly<Record<string, (input: unknown, context: CallContext) => Promise<unknown>>>
 
 /** Serves a world to another process until that is gone; disposed of, it stops telling it events. */
@@ -132,8 +135,8 @@ export function serveAgents(world: SimulatedWorld, channel: Channel, path?: Path
   const followed = new Map<string, Disposable>()
   const agentAt = (to: Address, name: string) => {
     const known: ReadonlyMap<string, unknown> = to.role === 'host' ? world.hosts : world.backupStorages
-    // Whoever adds an agent begins so; other calls, that may come late, do not bring back one that was removed.
-    if (!known.has(to.address) && name !== 'hostFacts' && name !== 'initBackupStorage')
+    // Other calls, that may come late, do not bring back one that was removed.
+    if (!known.has(to.address) && !firstCalls.includes(name))
       throw new CloudError(sysErrors.ioError, `there is no agent at ${to.address}`)
     return to.role === 'host' ? agents.host(to.address, to.facts) : agents.backupStorage(to.address)
   }
@@ -163,11 +166,14 @@ export function serveAgents(world: SimulatedWorld, channel: Channel, path?: Path
       const { id } = request
       const reply = (response: object) => void channel.send({ kind: 'answer', id, ...response })
       if (path === undefined) reply(await answer(request))
-      else path.pass(to.address, () => answer(request), reply)
-    } else if (path?.isOpen(to.address) === false) {
-      if (request.kind === 'follow') channel.send({ kind: 'down', address: to.address } satisfies Response)
-    } else if (request.kind === 'follow' && to.role === 'host') follow(to)
-    else if (to.role === 'host') agents.forgetHost(to.address)
+      else {
+        const mayArriveLate = !firstCalls.includes(request.name)
+        path.pass({ address: to.address, mayArriveLate }, () => answer(request), reply)
+      }
+    } else if (request.kind === 'follow' && to.role === 'host') {
+      if (path?.isOpen(to.address) !== false) follow(to)
+      else channel.send({ kind: 'down', address: to.address } satisfies Response)
+    } else if (to.role === 'host') agents.forgetHost(to.address)
     else agents.forgetBackupStorage(to.address)
   }
   channel.on('message', (message) => {

@@ -54,7 +54,7 @@ export class WorldLink implements Path {
     this.#latencyMs = ms
   }
 
-  pass: Path['pass'] = (address, serve, answer) => {
+  pass: Path['pass'] = ({ address, mayArriveLate }, serve, answer) => {
     let isAnswered = false
     const answerOnce: typeof answer = (response) => {
       if (isAnswered) return
@@ -70,7 +70,7 @@ export class WorldLink implements Path {
       })
     const send = () => {
       if (this.isOpen(address)) return arrive()
-      this.#held.push({ address, arrive, drop })
+      if (mayArriveLate) this.#held.push({ address, arrive, drop })
       giveUp()
     }
     if (this.#latencyMs === 0) send()

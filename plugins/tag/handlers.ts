@@ -1,5 +1,5 @@
 import { find, get, remove, update } from '#db'
-import { CloudError, newUuid, sysErrors } from '#kernel'
+import { CloudError, newOrderedUuid, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { createSystemTag, createUserTag, deleteTag, updateSystemTag } from './contract/apis.ts'
 import { addTags, checkTags, removeSystemTag, removeTags, systemTagsOf } from './contract/messages.ts'
@@ -18,7 +18,7 @@ export function handleTags(ctx: PluginContext): void {
 
   ctx.handle(createUserTag, async ({ resourceType, resourceUuid, tag }) => {
     await requireResource(ctx, resourceType, resourceUuid)
-    const uuid = newUuid()
+    const uuid = newOrderedUuid()
     await db.write((tx) => insertUserTag(tx, { uuid, resourceType, resourceUuid, tag }))
     return { inventory: await ctx.query.view(userTag, uuid) }
   })
@@ -26,7 +26,7 @@ export function handleTags(ctx: PluginContext): void {
   ctx.handle(createSystemTag, async ({ resourceType, resourceUuid, tag }) => {
     await requireResource(ctx, resourceType, resourceUuid)
     checkSystemTags(ctx, resourceType, [tag])
-    await db.write((tx) => insertSystemTag(tx, { uuid: newUuid(), resourceType, resourceUuid, tag }))
+    await db.write((tx) => insertSystemTag(tx, { uuid: newOrderedUuid(), resourceType, resourceUuid, tag }))
     const [row] = await find(db, systemTag, { resourceUuid, tag })
     return { inventory: row }
   })

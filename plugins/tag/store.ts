@@ -1,5 +1,5 @@
 import { find, insert, remove, type Tx } from '#db'
-import { CloudError, newUuid, sysErrors } from '#kernel'
+import { CloudError, newOrderedUuid, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { matchTag, systemTagPattern } from './contract/extensions.ts'
 import { type SystemTag, systemTag, userTag } from './contract/resources.ts'
@@ -30,8 +30,9 @@ export async function insertTags(
   owner: { resourceType: string; resourceUuid: string },
   tags: { systemTags?: readonly string[] | undefined; userTags?: readonly string[] | undefined },
 ): Promise<void> {
-  for (const tag of tags.systemTags ?? []) await insertSystemTag(tx, { uuid: newUuid(), ...owner, tag })
-  for (const tag of tags.userTags ?? []) await insertUserTag(tx, { uuid: newUuid(), ...owner, tag })
+  for (const tag of tags.systemTags ?? [])
+    await insertSystemTag(tx, { uuid: newOrderedUuid(), ...owner, tag })
+  for (const tag of tags.userTags ?? []) await insertUserTag(tx, { uuid: newOrderedUuid(), ...owner, tag })
 }
 
 export async function removeTagsOf(tx: Tx, resourceUuid: string): Promise<void> {

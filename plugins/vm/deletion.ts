@@ -1,5 +1,5 @@
 import { find } from '#db'
-import { CloudError, describeError } from '#kernel'
+import { CloudError, describeError, steadyNow } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { deletionPolicy, expungeInterval, expungePeriod } from './contract/configs.ts'
 import { destroyVmInstance, expungeVmInstance, recoverVmInstance } from './contract/deletion-apis.ts'
@@ -60,7 +60,7 @@ export function handleDeletion(ctx: PluginContext): void {
     () => ctx.config.get(expungeInterval),
     async () => {
       if (ctx.config.get(deletionPolicy) !== 'Delay') return
-      const before = Date.now() - ctx.config.get(expungePeriod) * 1000
+      const before = steadyNow() - ctx.config.get(expungePeriod) * 1000
       for (const vm of await find(ctx.db, vmInstance, { state: vmState.destroyed })) {
         if ((vm.deletedAt ?? before) >= before) continue
         if (ctx.cluster.owns(vmKey(vm.uuid)))

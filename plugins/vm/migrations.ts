@@ -79,4 +79,6 @@ export const vmMigrations: readonly Migration[] = [
       },
     ],
   },
+  // Lists show the newest first, whatever the size of the cloud.
+  { id: '0040-vm-by-date', addIndexes: { VmInstanceVO: [['createDate']] } },
 ]

@@ -1,6 +1,6 @@
 import * as calls from '#agents/kvm-host/contract/vm.ts'
 import { get } from '#db'
-import { CloudError, newUuid, sysErrors } from '#kernel'
+import { CloudError, newOrderedUuid, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { allocateIp, releaseIp } from '#plugins/l3-network/contract/messages.ts'
@@ -33,7 +33,7 @@ export function handleNics(ctx: PluginContext): void {
       while (used.has(deviceId)) deviceId += 1
       const { hypervisorType } = vm
       const nic = {
-        uuid: newUuid(),
+        uuid: newOrderedUuid(),
         vmInstanceUuid,
         l3NetworkUuid,
         deviceId,

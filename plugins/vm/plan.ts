@@ -1,6 +1,6 @@
 import type { Input } from '#contract'
 import { find, get, oneOf } from '#db'
-import { CloudError, newUuid, sysErrors } from '#kernel'
+import { CloudError, newOrderedUuid, sysErrors } from '#kernel'
 import type { ApiCall, PluginContext } from '#plugin-host'
 import { cluster } from '#plugins/cluster/contract/resources.ts'
 import type { PlacementSpec } from '#plugins/host/contract/extensions.ts'
@@ -40,7 +40,7 @@ export interface CreatePlan {
 }
 
 export async function planVm(ctx: PluginContext, input: CreateInput, call: ApiCall): Promise<CreatePlan> {
-  const uuid = input.resourceUuid ?? newUuid()
+  const uuid = input.resourceUuid ?? newOrderedUuid()
   const size = await sizing(ctx, input)
   const zoneUuid = await zoneOf(ctx, input)
   const l3s = await networksOf(ctx, input, zoneUuid)
@@ -116,7 +116,7 @@ interface Owner {
 function rootVolume(input: CreateInput, picture: Picture, owner: Owner, size: number): NewVolume {
   return {
     ...owner,
-    uuid: newUuid(),
+    uuid: newOrderedUuid(),
     name: `ROOT-for-${input.name}`,
     type: 'Root',
     size,
@@ -136,7 +136,7 @@ function dataVolume(
   return {
     ...owner,
     ...disk,
-    uuid: newUuid(),
+    uuid: newOrderedUuid(),
     name: `DATA-for-${vmName}-${deviceId}`,
     type: 'Data',
     deviceId,
@@ -151,7 +151,7 @@ function plannedNics(
 ): CreatePlan['nics'] {
   const common = { vmInstanceUuid, mac: undefined, driverType: 'virtio', hypervisorType }
   return l3s.map((l3NetworkUuid, deviceId) => ({
-    nic: { ...common, uuid: newUuid(), l3NetworkUuid, deviceId },
+    nic: { ...common, uuid: newOrderedUuid(), l3NetworkUuid, deviceId },
     staticIp: ips.get(l3NetworkUuid),
   }))
 }

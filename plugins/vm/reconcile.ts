@@ -77,8 +77,11 @@ function vmInNews({ name, data }: AgentEvent): string | undefined {
 /** Compares what should be on a host with what is: states, then network services. Unknown domains are reported, never touched. */
 async function reconcileHost(ctx: PluginContext, host: Host): Promise<void> {
   const { vms } = await (await agentOfHost(ctx, host.uuid)).call(listVms, {})
-  const rows = await find(ctx.db, vmInstance, { hostUuid: host.uuid, state: oneOf(restingStates) })
-  for (const { uuid } of rows) await settleQuietly(ctx, { vmUuid: uuid, isHostAway: false })
+  const here = await find(ctx.db, vmInstance, { hostUuid: host.uuid })
+  const [resting, busy] = [true, false].map((is) =>
+    here.filter(({ state }) => restingStates.includes(state) === is),
+  )
+  for (const { uuid } of resting ?? []) await settleQuietly(ctx, { vmUuid: uuid, isHostAway: false })
   const known = await find(ctx.db, vmInstance, { uuid: oneOf(vms.map((vm) => vm.vmUuid)) })
   const names = new Set(known.map((vm) => vm.uuid))
   for (const { vmUuid, state } of vms) {
@@ -88,6 +91,8 @@ async function reconcileHost(ctx: PluginContext, host: Host): Promise<void> {
   const nics = await ctx.bus.call(nicsOnHost, { hostUuid: host.uuid })
   await ctx.bus.call(restoreServices, { hostUuid: host.uuid, nics })
   await ctx.bus.call(convergeServices, { hostUuid: host.uuid, nics })
+  // Those that are being worked on are looked at when that has ended: a guest may have gone with the boot it was started in.
+  for (const { uuid } of busy ?? []) void settleQuietly(ctx, { vmUuid: uuid, isHostAway: false })
 }
 
 async function settleResting(ctx: PluginContext, vmUuid: string): Promise<void> {

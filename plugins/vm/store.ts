@@ -43,6 +43,11 @@ export class InternalIds {
     this.#hint = Math.max(this.#hint, next + 1)
     return next
   }
+
+  /** A creation was taken back: its number is free again, and the next one finds that out. */
+  forget(): void {
+    this.#hint = 0
+  }
 }
 
 export async function removeVm(tx: Tx, uuid: string): Promise<void> {

@@ -1,4 +1,5 @@
 import { find, findOne, isNull } from '#db'
+import { steadyNow } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import type { VolumePlace } from '#plugins/primary-storage/contract/extensions.ts'
 import {
@@ -56,7 +57,7 @@ export function serveVolumes(ctx: PluginContext): void {
     const v = await findOne(db, volume, { uuid })
     if (v === undefined || v.status === volumeStatus.deleted) return
     if (ctx.config.get(volumeDeletionPolicy) === 'Direct') return removeNow(ctx, uuid)
-    const deleted = { ...releaseOf(v), status: volumeStatus.deleted, deletedAt: Date.now() }
+    const deleted = { ...releaseOf(v), status: volumeStatus.deleted, deletedAt: steadyNow() }
     await db.write((tx) => patchVolume(tx, uuid, deleted))
   })
 }
@@ -70,8 +71,11 @@ function releaseOf({ vmInstanceUuid }: Volume): Partial<Volume> {
 
 async function discardFile({ db, bus }: PluginContext, uuid: string): Promise<void> {
   const v = await findOne(db, volume, { uuid })
-  if (v?.primaryStorageUuid === undefined || v.installPath === undefined) return
+  if (v === undefined) return
   const { primaryStorageUuid, installPath } = v
+  // Space may have been reserved for it without the row knowing yet; there is no file then.
+  if (primaryStorageUuid === undefined || installPath === undefined)
+    return bus.call(releaseSpace, { volumeUuid: uuid, primaryStorageUuid: undefined })
   await bus.call(deleteVolumeFile, { volumeUuid: uuid, primaryStorageUuid, installPath })
   await bus.call(releaseSpace, { volumeUuid: uuid, primaryStorageUuid })
   const gone = { primaryStorageUuid: undefined, installPath: undefined, format: undefined, actualSize: 0 }

@@ -1,5 +1,5 @@
 import { find, findOne, get } from '#db'
-import { CloudError, describeError, newUuid, sysErrors } from '#kernel'
+import { CloudError, describeError, newOrderedUuid, steadyNow, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { host } from '#plugins/host/contract/resources.ts'
 import { diskOffering } from '#plugins/offering/contract/resources.ts'
@@ -28,7 +28,7 @@ export function handleVolumes(ctx: PluginContext): void {
   const view = async (uuid: string) => ({ inventory: await ctx.query.view(volume, uuid) })
 
   ctx.handle(apis.createDataVolume, async (input, call) => {
-    const uuid = input.resourceUuid ?? newUuid()
+    const uuid = input.resourceUuid ?? newOrderedUuid()
     const size = await sizeOf(ctx, input)
     const target =
       input.primaryStorageUuid === undefined
@@ -119,7 +119,7 @@ export function handleVolumeDeletion(ctx: PluginContext): void {
       if (ctx.config.get(volumeDeletionPolicy) !== 'Delay') return
       for (const { uuid } of await deletedBefore(
         ctx,
-        Date.now() - ctx.config.get(volumeExpungePeriod) * 1000,
+        steadyNow() - ctx.config.get(volumeExpungePeriod) * 1000,
       )) {
         if (ctx.cluster.owns(key({ uuid })))
           await ctx.bus.enter(key({ uuid }), 'expunge', () =>

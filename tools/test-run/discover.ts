@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 
-export type TestKind = 'unit' | 'cases' | 'e2e'
+export type TestKind = 'unit' | 'cases' | 'e2e' | 'chaos'
 export type TestFile = { path: string; kind: TestKind }
 
-export const testKinds: readonly TestKind[] = ['unit', 'cases', 'e2e']
+export const testKinds: readonly TestKind[] = ['unit', 'cases', 'e2e', 'chaos']
 
 /**
  * Test files below `root` that the words select, sorted by kind, then path (relative to `root`).
@@ -30,6 +30,7 @@ export async function discoverTests(root: string, words: string[]): Promise<Test
 }
 
 export function kindOf(path: string): TestKind | undefined {
+  if (/^e2e\/.*\.chaos\.ts$/.test(path)) return 'chaos'
   if (/^e2e\/.*\.e2e\.ts$|^lab\/.*\.test\.ts$/.test(path)) return 'e2e'
   if (/(^|\/)cases\/[^/]+\.case\.ts$/.test(path)) return 'cases'
   if (/\.test\.tsx?$/.test(path) && !/^e2e\//.test(path)) return 'unit'

@@ -26,6 +26,8 @@ export function describeFile(file: FileResult): string {
   if (skipped.length > 0) counts.push(`${skipped.length} skipped`)
   const lines = [`${mark} ${kind.padEnd(5)} ${path}  ${counts.join(', ')}, ${toSeconds(file.durationMs)}`]
   for (const { name, text } of failures) lines.push(`  ✖ ${name}`, indent(text))
+  // What a chaos run went through is worth reading also when nothing was found.
+  if (kind === 'chaos' && failures.length === 0) lines.push(indent(file.output.trim()))
   if (failures.length > 0 && file.output.trim() !== '')
     lines.push('  it printed:', indent(file.output.trimEnd()))
   return lines.join('\n')

@@ -23,3 +23,11 @@ export const imageCacheInterval = defineConfig({
   field: int('Seconds.', [1, 31_536_000]),
   defaultValue: 86_400,
 })
+
+export const imageCopyParallelism = defineConfig({
+  category: 'primaryStorage',
+  name: 'imageCache.parallelismDegree',
+  description: 'Hosts that copy images from one backup storage at the same time; the others wait.',
+  field: int('Hosts.', [1, 10_000]),
+  defaultValue: 20,
+})

@@ -12,9 +12,10 @@ export const allocateSpace = defineMessage<
 >('primaryStorage.allocate')
 
 /** Gives back the space of a volume. What is not reserved is fine. */
-export const releaseSpace = defineMessage<{ volumeUuid: string; primaryStorageUuid: string }, void>(
-  'primaryStorage.release',
-)
+export const releaseSpace = defineMessage<
+  { volumeUuid: string; primaryStorageUuid: string | undefined },
+  void
+>('primaryStorage.release')
 
 /** Makes the volume's file, from an image or empty. */
 export const makeVolume = defineMessage<{ place: VolumePlace; image?: ImageSource | undefined }, MadeVolume>(

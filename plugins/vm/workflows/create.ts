@@ -77,6 +77,7 @@ function createSteps(ctx: PluginContext) {
     undo: async ({ vm }) => {
       await ctx.bus.call(removeTags, { resourceUuid: vm.uuid })
       await ctx.db.write((tx) => removeVm(tx, vm.uuid))
+      ids.forget()
     },
   })
 

@@ -21,7 +21,7 @@ import { vmInstance } from '../contract/resources.ts'
 import { vmState } from '../contract/states.ts'
 import { servedNics } from '../spec.ts'
 import { placeStep } from '../steps/power.ts'
-import { leaveHost } from '../steps/settle.ts'
+import { leaveHost, settleOrUnknown } from '../steps/settle.ts'
 import { getVm, patchVm, volumesOf } from '../store.ts'
 
 export interface MigrateInput {
@@ -67,7 +67,7 @@ function placeForMoveStep(ctx: PluginContext) {
     // The guest keeps its place where it is now, arrived or not. Which host was chosen need not be known.
     undo: async ({ vmUuid }) => {
       const { hostUuid } = await getVm(ctx.db, vmUuid)
-      if (hostUuid !== undefined) await ctx.bus.call(releaseHost, { vmUuid, exceptHostUuids: [hostUuid] })
+      await ctx.bus.call(releaseHost, { vmUuid, exceptHostUuids: hostUuid === undefined ? [] : [hostUuid] })
     },
   })
 }
@@ -78,9 +78,8 @@ function bookSteps(ctx: PluginContext) {
     run: async ({ vmUuid }) => {
       await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.migrating }))
     },
-    undo: async ({ vmUuid }) => {
-      await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.running }))
-    },
+    // Its host may have lost it meanwhile.
+    undo: ({ vmUuid }) => settleOrUnknown(ctx, vmUuid),
   })
   const leave = defineStep<Move, void>({
     name: 'leave-source',
@@ -95,7 +94,7 @@ function moveSteps(ctx: PluginContext) {
     name: 'make-room',
     run: ({ volume }) => ctx.bus.call(prepareMove, volume),
     undo: async ({ vmUuid, volume }) => {
-      const arrived = (await getVm(ctx.db, vmUuid)).hostUuid === volume.place.hostUuid
+      const arrived = await hasArrived(ctx, vmUuid, volume.place.hostUuid)
       await ctx.bus.call(arrived ? finishMove : cancelMove, volume)
     },
   })
@@ -111,12 +110,13 @@ function moveSteps(ctx: PluginContext) {
       })
     },
     undo: async (move) => {
-      if ((await getVm(ctx.db, move.vmUuid)).hostUuid === move.destination.hostUuid)
-        return leaveLoser(ctx, move)
+      if (await hasArrived(ctx, move.vmUuid, move.destination.hostUuid)) return leaveLoser(ctx, move)
       const nics = await servedNics(ctx, move.vmUuid)
       await closeTunnels(ctx, move, true)
       await leaveHost(ctx, move.vmUuid, move.destination.hostUuid)
-      if (nics.length > 0) await ctx.bus.call(applyServices, { hostUuid: move.sourceUuid, nics })
+      const isOnSource = (await getVm(ctx.db, move.vmUuid)).hostUuid === move.sourceUuid
+      if (nics.length > 0 && isOnSource)
+        await ctx.bus.call(applyServices, { hostUuid: move.sourceUuid, nics })
     },
   })
   const transfer = defineStep<Move & { autoConverge: boolean }, void>({
@@ -150,6 +150,12 @@ async function transferGuest(ctx: PluginContext, move: Move & { autoConverge: bo
 
 async function runsOn(ctx: PluginContext, hostUuid: string, vmUuid: string): Promise<boolean> {
   return (await (await agentOfHost(ctx, hostUuid)).call(calls.vmInfo, { vmUuid })).state === 'Running'
+}
+
+/** Also when the guest has ended there since: its disks are there and nowhere else. */
+async function hasArrived(ctx: PluginContext, vmUuid: string, destinationUuid: string): Promise<boolean> {
+  const { hostUuid, lastHostUuid } = await getVm(ctx.db, vmUuid)
+  return (hostUuid ?? lastHostUuid) === destinationUuid
 }
 
 async function markArrived(ctx: PluginContext, { vmUuid, destination }: Move): Promise<void> {

@@ -1,4 +1,4 @@
-import { describeError } from '#kernel'
+import { describeError, steadyNow } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { releaseHost } from '#plugins/host/contract/messages.ts'
 import { releaseIp } from '#plugins/l3-network/contract/messages.ts'
@@ -38,7 +38,7 @@ export function destroyVmWorkflow(
   const end = defineStep<{ vmUuid: string }, void>({
     name: 'mark-destroyed',
     run: async ({ vmUuid }) => {
-      const gone = { state: vmState.destroyed, hostUuid: undefined, deletedAt: Date.now() }
+      const gone = { state: vmState.destroyed, hostUuid: undefined, deletedAt: steadyNow() }
       await ctx.db.write((tx) => patchVm(tx, vmUuid, gone))
     },
     undo: forward,

@@ -1,4 +1,4 @@
-import { after, before, describe, it } from 'node:test'
+import { after, before, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Limiter } from '#kernel'
 import {
@@ -9,14 +9,14 @@ import {
   killAndRecover,
   killsOf,
   referenceOf,
+  type WorkflowScenario,
 } from '#testkit'
 import { arrangeBase } from './base-cloud.ts'
-import { workflowScenarios } from './workflow-scenarios.ts'
 
 const PARALLEL_KILLS = 2
-const isComplete = process.env.ZSTACK_ALL_KILLS === '1'
 
-describe('kill -9 at every moment of every workflow', () => {
+/** Kills a management process before and after each effect of each scenario, and after each undo. In two files, or one would take too long. */
+export function declareWorkflowKills(workflowScenarios: readonly WorkflowScenario[]): void {
   const disposables: { dispose(): Promise<void> }[] = []
   let base: Arrangement
   let processes: DoomedProcesses
@@ -39,7 +39,7 @@ describe('kill -9 at every moment of every workflow', () => {
       try {
         const reference = await referenceOf(scenario, arranged)
         const limiter = new Limiter(() => PARALLEL_KILLS)
-        const kills = killsOf(scenario, arranged, reference).filter((kill) => isComplete || isSampled(kill))
+        const kills = killsOf(scenario, arranged, reference)
         await Promise.all(
           kills.map((kill) => limiter.run(() => t.test(tell(kill), () => killAndRecover(processes, kill)))),
         )
@@ -48,11 +48,6 @@ describe('kill -9 at every moment of every workflow', () => {
       }
     })
   }
-})
-
-/** After each effect and after every other undo: a death before the next effect finds the same world. */
-function isSampled({ reference, killAt, failAt }: Kill): boolean {
-  return failAt === undefined ? reference.moments[killAt]?.phase === 'ran' : killAt % 2 === 0
 }
 
 function tell({ reference, killAt, failAt }: Kill): string {

@@ -1,0 +1,86 @@
+import type { Random } from './random.ts'
+
+/** Something that can be broken and made whole again. */
+export interface Target {
+  /** At most one of a group is broken at a time, so that a majority stays. */
+  readonly group: string
+  readonly name: string
+  readonly ways: Readonly<Record<string, Way>>
+}
+
+export interface Way {
+  /** How often it is chosen against others of the target. */
+  readonly weight: number
+  readonly longestMs: number
+  breakIt(): unknown
+  /** Absent when it passes by itself. */
+  mend?(): unknown
+}
+
+export interface Fault {
+  readonly atMs: number
+  readonly untilMs: number
+  readonly target: Target
+  readonly how: string
+}
+
+export interface ScheduleOptions {
+  readonly random: Random
+  readonly targets: readonly Target[]
+  readonly durationMs: number
+  /** Mean time between two faults. */
+  readonly everyMs: number
+}
+
+/** Decides everything that will be broken, when, and for how long. */
+export function makeSchedule({ random, targets, durationMs, everyMs }: ScheduleOptions): Fault[] {
+  const faults: Fault[] = []
+  const busyUntilMs = new Map<string, number>()
+  const groups = [...new Set(targets.map(({ group }) => group))]
+  for (let atMs = everyMs; atMs < durationMs; atMs += 50 + random.int(2 * everyMs)) {
+    // Groups first, so that many hosts do not leave the few nodes alone.
+    const group = random.pick(groups)
+    const target = random.pick(targets.filter((one) => one.group === group))
+    if (target === undefined || (busyUntilMs.get(target.group) ?? 0) > atMs) continue
+    const bag = Object.entries(target.ways).flatMap(([how, { weight }]) => Array<string>(weight).fill(how))
+    const how = random.pick(bag) ?? ''
+    const untilMs = atMs + 200 + random.int(target.ways[how]?.longestMs ?? 0)
+    // Some time to recover in between.
+    busyUntilMs.set(target.group, untilMs + 500)
+    faults.push({ atMs, untilMs, target, how })
+  }
+  return faults
+}
+
+/** Breaks and mends as decided; ends after `durationMs`, when everything is whole. `report` is told of what could not be broken or mended. */
+export async function runSchedule(
+  faults: readonly Fault[],
+  durationMs: number,
+  report: (line: string) => void,
+): Promise<void> {
+  const startedAt = performance.now()
+  // Mending may take longer than was planned.
+  const broken = new Set<string>()
+  const at = (ms: number) => {
+    const { promise, resolve: begin } = Promise.withResolvers<void>()
+    setTimeout(begin, Math.max(0, startedAt + ms - performance.now()))
+    return promise
+  }
+  const run = async ({ atMs, untilMs, target, how }: Fault) => {
+    const way = target.ways[how]
+    await at(atMs)
+    if (broken.has(target.group)) return report(`${target.name}: nothing, as its group is not whole yet`)
+    broken.add(target.group)
+    report(`${target.name}: ${how} for ${untilMs - atMs} ms`)
+    try {
+      await way?.breakIt()
+      await at(untilMs)
+      await way?.mend?.()
+      report(`${target.name}: mended (${how})`)
+    } catch (error) {
+      report(`${target.name}: ${how} FAILED: ${String(error)}`)
+    }
+    broken.delete(target.group)
+  }
+  await Promise.all([at(durationMs), ...faults.map(run)])
+}

@@ -1,0 +1,3 @@
+import { declareSeeds } from './run-seeds.ts'
+
+declareSeeds('single', 10, false)

@@ -1,0 +1,70 @@
+import type { Api } from '#contract'
+import { destroyVmInstance } from '#plugins/vm/contract/deletion-apis.ts'
+import { startVmInstance, stopVmInstance } from '#plugins/vm/contract/power-apis.ts'
+import type { Ledger } from './ledger.ts'
+import * as operations from './operations.ts'
+import type { PatientClient } from './patient-client.ts'
+import type { Random } from './random.ts'
+
+const weights: readonly (readonly [weight: number, operation: operations.Operation])[] = [
+  [12, operations.createVm],
+  [8, operations.start],
+  [8, operations.stop],
+  [4, operations.reboot],
+  [3, operations.pauseVm],
+  [4, operations.resume],
+  [5, operations.migrate],
+  [2, operations.rename],
+  [5, operations.destroy],
+  [2, operations.destroyStopped],
+  [2, operations.recover],
+  [6, operations.expunge],
+  [7, operations.createVolume],
+  [8, operations.attach],
+  [6, operations.detach],
+  [3, operations.deleteVolume],
+  [3, operations.expungeVolume],
+  [2, operations.network],
+  [4, operations.plugNic],
+  [2, operations.host],
+]
+const bag = weights.flatMap(([weight, operation]) => Array.from({ length: weight }, () => operation))
+const manyVms = 8
+
+export interface ClientOptions {
+  readonly number: number
+  readonly client: PatientClient
+  readonly random: Random
+  readonly ledger: Ledger
+  readonly dc: operations.Scene['dc']
+  /** VMs of all clients: sometimes one meddles with those of another. */
+  readonly everybodys: Set<string>
+  readonly isOver: () => boolean
+}
+
+/** One client that does one thing after the other until it is over. What it does is decided by its series of random numbers. */
+export async function runClient(options: ClientOptions): Promise<void> {
+  const { client, random, ledger, dc, number, everybodys } = options
+  const own = { vms: [], volumes: [], network: undefined, host: undefined, number, hostsMade: 0 }
+  const call = async (api: Api, input: Readonly<Record<string, unknown>>) => {
+    const outcome = await client.perform(api, input)
+    ledger.count(api.name, outcome)
+    return outcome
+  }
+  const scene: operations.Scene = { dc, random, ledger, own, call }
+  while (!options.isOver()) {
+    if (random.chance(0.03)) await meddle(scene, everybodys)
+    else if (own.vms.length > manyVms) await operations.destroy(scene)
+    else await random.pick(bag)?.(scene)
+    for (const { uuid } of own.vms as operations.Vm[]) everybodys.add(uuid)
+  }
+}
+
+/** Does something to the VM of another, who is then no longer sure of it. */
+async function meddle({ random, ledger, call }: operations.Scene, everybodys: Set<string>): Promise<void> {
+  const uuid = random.pick([...everybodys].slice(-40))
+  if (uuid === undefined) return
+  ledger.doubt(uuid)
+  const api = random.pick<Api>([startVmInstance, stopVmInstance, destroyVmInstance])
+  await call(api, api === stopVmInstance ? { uuid, type: 'cold' } : { uuid })
+}
