@@ -114,7 +114,11 @@ async function createDatabase({ endpoints }: Galera): Promise<void> {
   await connection.end()
 }
 
-const target = (group: string, name: string, ways: Target['ways']): Target => ({ group, name, ways })
+const target = (group: string, name: string, ways: Target['ways']): Target => ({
+  ...{ group, name, ways },
+  // There are many more hosts and ways than these three.
+  weight: 3,
+})
 
 function cutting(wires: Wires, member: string): Record<string, Way> {
   const breakIt = () => wires.cut(member)

@@ -5,6 +5,8 @@ export interface Target {
   /** At most one of a group is broken at a time, so that a majority stays. */
   readonly group: string
   readonly name: string
+  /** How often its group is chosen against others; 1 when absent. */
+  readonly weight?: number
   readonly ways: Readonly<Record<string, Way>>
 }
 
@@ -36,7 +38,8 @@ export interface ScheduleOptions {
 export function makeSchedule({ random, targets, durationMs, everyMs }: ScheduleOptions): Fault[] {
   const faults: Fault[] = []
   const busyUntilMs = new Map<string, number>()
-  const groups = [...new Set(targets.map(({ group }) => group))]
+  const weights = new Map(targets.map(({ group, weight = 1 }) => [group, weight]))
+  const groups = [...weights].flatMap(([group, weight]) => Array<string>(weight).fill(group))
   for (let atMs = everyMs; atMs < durationMs; atMs += 50 + random.int(2 * everyMs)) {
     // Groups first, so that many hosts do not leave the few nodes alone.
     const group = random.pick(groups)

@@ -34,7 +34,7 @@ export async function openSingleStage(dir: string, random: Random): Promise<Stag
     nodes: [node],
     world,
     openDatabase: () => openSqlite(join(dataDir, 'zstack.db')),
-    targets: [{ group: 'node', name: node.name, ways: processWays(node) }, ...agents.targets],
+    targets: [{ group: 'node', weight: 3, name: node.name, ways: processWays(node) }, ...agents.targets],
     mendAll: async () => {
       agents.mend()
       node.thaw()
