@@ -200,8 +200,7 @@ test('the member in use stops answering: it is left after some seconds, exactly'
     assert.deepEqual(told.failures, [])
     await requireExact(db, [told])
   } finally {
-    members.thaw(0)
+    // The last test: nobody needs it back.
     await members.kill(0)
-    await members.start(0)
   }
 })
