@@ -30,6 +30,7 @@ export interface Explanation {
   readonly waits: readonly {
     readonly queue: string
     readonly forMs: number
+    readonly aheadCount: number
     readonly ahead: readonly QueueEntry[]
   }[]
   readonly workflows: readonly {
@@ -98,9 +99,14 @@ function* linesOf(task: Explanation, say: Say): Generator<readonly [string, stri
 const PROGRESS_LINES = 5
 
 function* waitLines({ waits }: Explanation, say: Say): Generator<readonly [string, string]> {
-  for (const { queue, forMs, ahead } of waits) {
+  for (const { queue, forMs, ahead, aheadCount } of waits) {
+    if (queue === 'slots') {
+      yield [say('waitsIn'), say('waitsForSlot', duration(forMs), aheadCount)]
+      continue
+    }
     yield [say('waitsIn'), say('waitsFor', duration(forMs), queue)]
     for (const entry of ahead) yield ['', `  ${aheadText(entry, say)}`]
+    if (aheadCount > ahead.length) yield ['', `  ${say('andMore', aheadCount - ahead.length)}`]
   }
 }
 

@@ -23,3 +23,4 @@ export {
   type WebRoute,
   webRoute,
 } from './web.ts'
+export { SLOTS, workEntries } from './work-entries.ts'

@@ -6,6 +6,7 @@ import type { Database, Migration } from '#db'
 import type { Disposable, KeyedQueues, Logger } from '#kernel'
 import type { QueryEngine } from '#query'
 import type { Workflow, WorkflowEngine } from '#workflow'
+import type { Admission } from './admission.ts'
 import type { Config } from './config.ts'
 import type { Driver, Hook } from './extension.ts'
 import type { Jobs } from './jobs.ts'
@@ -66,6 +67,7 @@ export interface PluginContext {
   readonly queues: KeyedQueues
   readonly workflows: WorkflowEngine
   readonly jobs: Jobs
+  readonly admission: Admission
   readonly meters: Meters
   readonly log: Logger
   readonly node: NodeInfo

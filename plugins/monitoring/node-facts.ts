@@ -1,12 +1,12 @@
 import { ringShare } from '#bus'
-import type { PluginContext } from '#plugin-host'
+import { type PluginContext, workEntries } from '#plugin-host'
 import type { NodeFacts } from '#plugins/management-node/contract/extensions.ts'
 import type { EventLoopMeter } from './event-loop.ts'
 import { waitingJobs } from './work-metrics.ts'
 
 /** How much there is to do on this node, and how it keeps up. */
 export function factsOf(ctx: PluginContext, eventLoop: EventLoopMeter): NodeFacts {
-  const entries = ctx.queues.entries()
+  const entries = workEntries(ctx)
   const running = ctx.jobs.running().length
   const waiting = waitingJobs(entries)
   return {

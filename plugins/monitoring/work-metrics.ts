@@ -2,7 +2,7 @@ import { agentTraffic } from '#agent-rpc'
 import { ringShare } from '#bus'
 import { count } from '#db'
 import type { QueueEntry } from '#kernel'
-import type { PluginContext } from '#plugin-host'
+import { type PluginContext, SLOTS, workEntries } from '#plugin-host'
 import { host } from '#plugins/host/contract/resources.ts'
 import { hostStatus } from '#plugins/host/contract/states.ts'
 import { workflow, workflowState } from '#plugins/workflow/contract/resources.ts'
@@ -24,7 +24,7 @@ function queueMetrics(ctx: PluginContext): MetricSource {
   return {
     name: 'queues',
     tell: (sink) => {
-      const entries = ctx.queues.entries()
+      const entries = workEntries(ctx)
       for (const [kind, own] of Map.groupBy(entries, ({ key }) => kindOf(key))) {
         const waiting = own.filter((entry) => !entry.running)
         const longestMs = Math.max(0, ...waiting.map(({ sinceMs }) => sinceMs))
@@ -43,7 +43,8 @@ function queueMetrics(ctx: PluginContext): MetricSource {
 /** `vm:5f…` -> `vm`. */
 function kindOf(key: string): string {
   const at = key.indexOf(':')
-  return at < 0 ? 'other' : key.slice(0, at)
+  if (at >= 0) return key.slice(0, at)
+  return key === SLOTS ? SLOTS : 'other'
 }
 
 /** Calls that wait for their turn in some queue. */

@@ -62,6 +62,9 @@ function shownEntry({ key, label, taskId, running, sinceMs }: QueueEntry) {
   return { queue: key, label, taskId, running, forMs: sinceMs }
 }
 
+// Thousands may wait for a slot; nobody reads them all.
+const MAX_AHEAD = 20
+
 /** Each queue in which it is not its turn yet, with all that comes before. */
 function waitsOf(entries: readonly QueueEntry[], taskId: string) {
   return entries
@@ -71,7 +74,8 @@ function waitsOf(entries: readonly QueueEntry[], taskId: string) {
       return {
         queue: own.key,
         forMs: own.sinceMs,
-        ahead: queue.slice(0, queue.indexOf(own)).map(shownEntry),
+        aheadCount: queue.indexOf(own),
+        ahead: queue.slice(0, Math.min(MAX_AHEAD, queue.indexOf(own))).map(shownEntry),
       }
     })
 }

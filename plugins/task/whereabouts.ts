@@ -1,10 +1,10 @@
 import { agentTraffic } from '#agent-rpc'
-import type { PluginContext } from '#plugin-host'
+import { type PluginContext, workEntries } from '#plugin-host'
 import type { Whereabouts } from './contract/messages.ts'
 
 /** What this process knows of a task. */
 export function whereaboutsOf(ctx: PluginContext, taskId: string): Whereabouts {
-  const entries = ctx.queues.entries()
+  const entries = workEntries(ctx)
   const keys = new Set(entries.filter((entry) => entry.taskId === taskId).map(({ key }) => key))
   const now = performance.now()
   return {

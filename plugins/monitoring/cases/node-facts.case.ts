@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { find } from '#db'
 import { newUuid, waitFor } from '#kernel'
+import { workEntries } from '#plugin-host'
 import { queryManagementNode } from '#plugins/management-node/contract/apis.ts'
 import { managementNode } from '#plugins/management-node/contract/resources.ts'
 import { beat } from '#plugins/management-node/handlers.ts'
@@ -16,7 +17,7 @@ test('a heartbeat tells how much there is to do, and any query can ask for it', 
   const stop = cloud.call(stopVmInstance, { uuid: vm.uuid })
   await hold.waiting
   const reboot = cloud.call(rebootVmInstance, { uuid: vm.uuid })
-  await waitFor('the reboot to wait', () => context.queues.entries().some((entry) => !entry.running))
+  await waitFor('the reboot to wait', () => workEntries(context).some((entry) => !entry.running))
   await beat(context as never)
   const conditions = [{ name: 'runningJobs', op: '>=', value: '1' } as const]
   const [node] = await cloud.query(queryManagementNode, { conditions })

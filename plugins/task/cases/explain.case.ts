@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createHttpServer } from '#http'
 import { newUuid, silentLogger, waitFor } from '#kernel'
-import { startCloudWithVm } from '#plugins/vm/cases/vm-scene.ts'
+import { createVm, startCloudWithVm } from '#plugins/vm/cases/vm-scene.ts'
 import { rebootVmInstance, stopVmInstance } from '#plugins/vm/contract/power-apis.ts'
 import { startStuckCloud } from '#plugins/workflow/cases/stuck-scene.ts'
 import { assertRefused, type TestCloud, tempDir } from '#testkit'
@@ -90,6 +90,26 @@ test('a running task tells its step and the agent it asks; one behind it tells t
   assert.deepEqual([done.state, done.holds, done.workflows, done.agentCalls], ['Succeeded', [], [], []])
   assert.equal(Number(done.finishDate) - done.createDate, done.durationMs)
   assert.match(await cli('C', 'explain', stop), / succeeded after \d+/)
+})
+
+test('a task that was not let in yet waits for a slot', async (t) => {
+  const { cloud, dc, vm, host } = await startCloudWithVm(t)
+  const other = await createVm(cloud, dc, { name: 'other' })
+  await cloud.cloud.context.config.set('apiJob', 'parallelismDegree', 1)
+  const hold = host.knobs.hold('stopVm')
+  t.after(() => hold.release())
+  await submit(cloud, stopVmInstance, { uuid: vm.uuid })
+  await hold.waiting
+  const second = await submit(cloud, stopVmInstance, { uuid: other.uuid })
+  const told = await explained(cloud, second)
+  assert.deepEqual(
+    [told.state, told.waits.map(({ queue, aheadCount }) => [queue, aheadCount])],
+    ['Waiting', [['slots', 0]]],
+  )
+  const cli = await openCli(t, cloud)
+  assert.match(await cli('C', 'explain', second), /waits +\S+ m?s for a free slot: as many calls run as may/)
+  hold.release()
+  await cloud.cloud.jobs.idle(5_000)
 })
 
 test('a failed task tells why, and what of it is stuck', async (t) => {

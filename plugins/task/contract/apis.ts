@@ -27,9 +27,10 @@ export const taskExplanation = {
   waits: list(
     'Queues in which it waits for its turn.',
     struct('TaskWait', 'One of them.', {
-      queue: text('Key of the queue, as vm:<uuid>.'),
+      queue: text('Key of the queue, as vm:<uuid>; slots when as many calls run as may.'),
       forMs,
-      ahead: list('What comes before it, the running one first.', queueEntry),
+      aheadCount: int('How much comes before it.'),
+      ahead: list('The first of that, at most 20; what runs comes first.', queueEntry),
     }),
   ),
   workflows: list(
