@@ -6,7 +6,7 @@ import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { allocateIp, releaseIp } from '#plugins/l3-network/contract/messages.ts'
 import { l3Network } from '#plugins/l3-network/contract/resources.ts'
 import { applyServices, removeServices } from '#plugins/network-service/contract/messages.ts'
-import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
+import { defineStep, defineWorkflow, type Workflow } from '#workflow'
 import { vmKey } from './contract/messages.ts'
 import { attachL3NetworkToVm, detachL3NetworkFromVm } from './contract/nic-apis.ts'
 import { type VmInstance, type VmNic, vmInstance, vmNic } from './contract/resources.ts'
@@ -143,7 +143,12 @@ function detachNicWorkflow(ctx: PluginContext): Workflow<VmNic, void> {
       await ctx.bus.call(releaseIp, { vmNicUuid: nic.uuid })
       await forgetDefault(ctx, nic.vmInstanceUuid ?? '')
     },
-    undo: noUndo('the last step; a repeat of the removal finds nothing to do'),
+    // A NIC that is gone cannot come back, and nobody can ask for its address any more: it is finished here.
+    undo: async (nic) => {
+      if ((await nicsOf(ctx.db, nic.vmInstanceUuid ?? '')).some(({ uuid }) => uuid === nic.uuid)) return
+      await ctx.bus.call(releaseIp, { vmNicUuid: nic.uuid })
+      await forgetDefault(ctx, nic.vmInstanceUuid ?? '')
+    },
   })
   return defineWorkflow(
     'vm.detachNic',

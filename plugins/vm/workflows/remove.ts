@@ -79,8 +79,9 @@ export function expungeVmWorkflow(ctx: PluginContext): Workflow<{ vmUuid: string
     name: 'remove-rows',
     run: async ({ vmUuid }) => {
       for (const nic of await nicsOf(ctx.db, vmUuid)) {
-        await ctx.db.write((tx) => removeNic(tx, nic.uuid))
+        // The address first: were it last, a death between the two would leave it to a NIC nobody finds any more.
         await ctx.bus.call(releaseIp, { vmNicUuid: nic.uuid })
+        await ctx.db.write((tx) => removeNic(tx, nic.uuid))
       }
       await ctx.bus.call(releaseHost, { vmUuid })
       await ctx.bus.call(removeTags, { resourceUuid: vmUuid })
