@@ -1,4 +1,4 @@
-import { cp } from 'node:fs/promises'
+import { cpSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createConnection } from 'mysql2/promise'
 import { createSimulatedWorld } from '#agents/simulator/world.ts'
@@ -27,15 +27,21 @@ export async function openClusterStage(dir: string, random: Random, wires: Wires
     startGalera({ members: 3, places: places(databaseNames) }),
     startRabbitmq({ nodes: 3, places: places(brokerNames) }),
   ])
-  await createDatabase(galera)
   const world = createSimulatedWorld()
   const doors: WorldDoor[] = []
-  for (const name of nodeNames) doors.push(await openWorldDoor(world, join(dir, `${name}.world`)))
   const nodes = nodeNames.map((name) => nodeOn(name, { dir, wires, galera, rabbitmq }))
-  for (const node of nodes) {
-    if (node !== nodes[0]) await giveKeys(join(dir, 'node0'), join(dir, node.name))
-    node.start()
-    await node.untilReady(60_000)
+  const dispose = async () => {
+    await Promise.all(nodes.map((node) => node.kill()))
+    for (const door of doors) await door.dispose()
+    await Promise.all([galera.dispose(), rabbitmq.dispose()])
+  }
+  try {
+    await createDatabase(galera)
+    for (const name of nodeNames) doors.push(await openWorldDoor(world, join(dir, `${name}.world`)))
+    await startNodes(dir, nodes)
+  } catch (error) {
+    await dispose()
+    throw error
   }
   const agents = worldTargets(
     world,
@@ -64,18 +70,20 @@ export async function openClusterStage(dir: string, random: Random, wires: Wires
       for (const node of nodes) node.thaw()
       for (const i of three) for (const servers of [rabbitmq, galera]) servers.thaw(i)
     },
-    dispose: async () => {
-      await Promise.all(nodes.map((node) => node.kill()))
-      for (const door of doors) await door.dispose()
-      await Promise.all([galera.dispose(), rabbitmq.dispose()])
-    },
+    dispose,
   }
 }
 
-/** What an operator copies to a node before it joins: the keys the first one made. */
-async function giveKeys(from: string, to: string): Promise<void> {
-  for (const name of ['secret.key', 'agent-authority'])
-    await cp(join(from, name), join(to, name), { recursive: true })
+/** The first makes the keys of the cloud, the others are given them. */
+async function startNodes(dir: string, nodes: readonly ManagementProcess[]): Promise<void> {
+  for (const node of nodes) {
+    for (const keys of ['secret.key', 'agent-authority']) {
+      const [from, to] = [join(dir, nodeNames[0] ?? '', keys), join(dir, node.name, keys)]
+      if (from !== to && existsSync(from)) cpSync(from, to, { recursive: true })
+    }
+    node.start()
+    await node.untilReady(60_000)
+  }
 }
 
 interface Surroundings {
