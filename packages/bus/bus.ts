@@ -39,12 +39,14 @@ export interface Routes {
 
 /** What makes a bus reach other nodes. */
 export interface ClusterBus extends Bus, Disposable {
-  /** Begins to take part as the `run`-th run of this node. */
-  open(run: number, onNews: (name: string, data: unknown) => void): Promise<void>
+  /** Begins to listen; what comes is looked at when the run is known. */
+  open(onNews: (name: string, data: unknown) => void): Promise<void>
+  /** Begins to take part, as this run of the node. */
+  begin(run: number): void
   /** Tells every other node. */
   tell(name: string, data: unknown): Promise<void>
   /** Ends the calls that only this run of a node could have answered. */
-  nodeGone(node: string): void
+  nodeGone(node: string, run: number): void
   /** Removes what is stored for a node that is no member any more. */
   forget(node: string): Promise<void>
   /** Calls to other nodes that are not answered yet. */
@@ -62,15 +64,31 @@ export function createLocalBus(queues: KeyedQueues, routes: Routes = aloneRoutes
   return createBus(queues, routes).bus
 }
 
+/** How nodes of a cluster are told apart. */
+export interface ClusterRoutes extends Routes {
+  /** The run of a node that is in the cluster now; undefined when it is not. */
+  runOf(node: string): number | undefined
+}
+
 /** The bus of one of several nodes. */
-export function createClusterBus(queues: KeyedQueues, routes: Routes, transport: Transport): ClusterBus {
+export function createClusterBus(
+  queues: KeyedQueues,
+  routes: ClusterRoutes,
+  transport: Transport,
+): ClusterBus {
   const { bus, serve } = createBus(queues, routes, (node, call) => remote.call(node, call))
-  const remote = new RemoteCalls({ self: routes.self, transport, serve })
+  const remote = new RemoteCalls({
+    self: routes.self,
+    runOf: (node) => routes.runOf(node),
+    transport,
+    serve,
+  })
   return {
     ...bus,
-    open: (run, onNews) => remote.open(run, onNews),
+    open: (onNews) => remote.open(onNews),
+    begin: (run) => remote.begin(run),
     tell: (name, data) => transport.broadcast({ kind: 'news', from: routes.self, name, data }),
-    nodeGone: (node) => remote.nodeGone(node),
+    nodeGone: (node, run) => remote.nodeGone(node, run),
     forget: (node) => transport.forget(node),
     unanswered: () => remote.pending,
     dispose: async () => {

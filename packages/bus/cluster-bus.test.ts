@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { defineMessage } from '#contract'
 import { CloudError, clusterErrors, currentTask, KeyedQueues, sysErrors, withTask } from '#kernel'
-import { type ClusterBus, createClusterBus, type Routes } from './bus.ts'
+import { type ClusterBus, type ClusterRoutes, createClusterBus } from './bus.ts'
 import { createMemoryHub, type MemoryHub } from './memory-transport.ts'
 
 const count = defineMessage<{ key: string; n: number }, number>('count', ({ key }) => `thing:${key}`)
@@ -24,7 +24,12 @@ async function nodes(
 ): Promise<Node[]> {
   return Promise.all(
     names.map(async (name) => {
-      const routes: Routes = { self: name, ownerOf: (key) => ownerOf(key, name), admit: () => undefined }
+      const routes: ClusterRoutes = {
+        self: name,
+        ownerOf: (key) => ownerOf(key, name),
+        admit: () => undefined,
+        runOf: () => 1,
+      }
       const bus = createClusterBus(new KeyedQueues(), routes, hub.transport(name))
       const done: number[] = []
       bus.serve(count, async ({ n }) => {
@@ -33,7 +38,8 @@ async function nodes(
         return n * 2
       })
       bus.serve(whoami, async () => ({ node: name, task: currentTask()?.id }))
-      await bus.open(1, () => {})
+      await bus.open(() => {})
+      bus.begin(1)
       t?.after(() => bus.dispose())
       return { name, bus, done }
     }),
@@ -97,7 +103,7 @@ test('the unanswered calls of a node that is declared dead end at once, and say 
   hub.cut('b')
   const call = a.bus.call(count, { key: 'x', n: 1 })
   assert.equal(a.bus.unanswered(), 1)
-  a.bus.nodeGone('b')
+  a.bus.nodeGone('b', 1)
   await assert.rejects(call, {
     code: clusterErrors.nodeGone.code,
     details: /node b died while it worked on count/,
@@ -128,4 +134,43 @@ test('work that would wait for its own caller on another node is refused', async
   a.bus.serve(there, async () => 0)
   const circle = a.bus.enter('thing:a', 'outer', () => a.bus.call(there, {}))
   await assert.rejects(circle, /waits for the queue thing:a/)
+})
+
+test('a node that started anew is heard, also when it asked before its earlier run was known to be over', async (t) => {
+  const hub = createMemoryHub()
+  const [a] = await nodes(t, hub, ['a', 'b'], () => 'a')
+  assert.ok(a !== undefined)
+  const again = createClusterBus(
+    new KeyedQueues(),
+    { self: 'b', ownerOf: () => 'a', admit: () => undefined, runOf: () => 1 },
+    hub.transport('b'),
+  )
+  t.after(() => again.dispose())
+  await again.open(() => {})
+  again.begin(2)
+  assert.equal(await again.callNode('a', count, { key: 'x', n: 1 }), 2)
+  a.bus.nodeGone('b', 1)
+  assert.equal(await again.callNode('a', count, { key: 'x', n: 2 }), 4)
+})
+
+test('what was meant for an earlier run of a node is not done by the next one', async (t) => {
+  const hub = createMemoryHub()
+  const [a, b] = await nodes(t, hub, ['a', 'b'], () => 'b')
+  assert.ok(a !== undefined && b !== undefined)
+  await b.bus.dispose()
+  const next = createClusterBus(
+    new KeyedQueues(),
+    { self: 'b', ownerOf: () => 'b', admit: () => undefined, runOf: () => 1 },
+    hub.transport('b'),
+  )
+  t.after(() => next.dispose())
+  const done: number[] = []
+  next.serve(count, async ({ n }) => done.push(n))
+  await next.open(() => {})
+  next.begin(2)
+  const call = a.bus.call(count, { key: 'x', n: 1 })
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  a.bus.nodeGone('b', 1)
+  await assert.rejects(call, { code: clusterErrors.nodeGone.code })
+  assert.deepEqual(done, [])
 })

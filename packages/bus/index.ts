@@ -1,6 +1,7 @@
 export {
   type Bus,
   type ClusterBus,
+  type ClusterRoutes,
   createClusterBus,
   createLocalBus,
   type MessageHandler,

@@ -37,11 +37,12 @@ export class ReceivedCalls {
     return answer
   }
 
-  /** Forgets a node that died; what it asked for goes on, but nobody is told. */
-  forget(node: string): void {
+  /** Forgets a run of a node that is over; what it asked for goes on, but nobody is told. The next run may have asked already. */
+  forget(node: string, run: number): void {
     const sender = this.#senders.get(node)
-    if (sender !== undefined) sender.floor = Number.POSITIVE_INFINITY
-    sender?.calls.clear()
+    if (sender === undefined || sender.run > run) return
+    sender.floor = Number.POSITIVE_INFINITY
+    sender.calls.clear()
   }
 
   #senderOf(node: string, run: number): Sender | undefined {

@@ -10,6 +10,8 @@ export type RemoteCall = Pick<
 
 interface Pending {
   readonly node: string
+  /** Run of the node that was asked. */
+  readonly run: number
   readonly envelope: CallEnvelope
   readonly resolve: (output: unknown) => void
   readonly reject: (error: unknown) => void
@@ -20,6 +22,8 @@ interface Pending {
 export interface RemoteCallsDeps {
   readonly self: string
   readonly transport: Transport
+  /** The run of a node that is in the cluster now; undefined when it is not. */
+  readonly runOf: (node: string) => number | undefined
   /** Does what another node asks. */
   readonly serve: (call: CallEnvelope) => Promise<unknown>
 }
@@ -41,6 +45,7 @@ export class RemoteCalls {
   readonly #pending = new Map<string, Pending>()
   readonly #received = new ReceivedCalls()
   #run = 0
+  readonly #begun = Promise.withResolvers<void>()
   #next = 0
   #sweeper: NodeJS.Timeout | undefined
 
@@ -52,32 +57,39 @@ export class RemoteCalls {
     return this.#pending.size
   }
 
-  /** Begins to take part, as the `run`-th run of this node. */
-  async open(run: number, onNews: (name: string, data: unknown) => void): Promise<void> {
-    this.#run = run
+  /** Begins to listen; what comes is looked at when the run is known. */
+  async open(onNews: (name: string, data: unknown) => void): Promise<void> {
     await this.#deps.transport.open((envelope) => this.#receive(envelope, onNews))
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref()
   }
 
+  /** Begins to take part, as this run of the node. */
+  begin(run: number): void {
+    this.#run = run
+    this.#begun.resolve()
+  }
+
   call(node: string, call: RemoteCall): Promise<unknown> {
     if (this.#pending.size >= MAX_PENDING) return Promise.reject(tooMany(node))
-    const { self } = this.#deps
+    const { self, runOf } = this.#deps
+    const run = runOf(node)
+    if (run === undefined) return Promise.reject(notThere(node, call.message))
     const number = this.#next
     this.#next += 1
     const id = `${self}.${this.#run}.${number}`
     const now = performance.now()
     return new Promise((resolve, reject) => {
-      const envelope = { kind: 'call' as const, id, from: self, ...call }
-      this.#pending.set(id, { node, envelope, resolve, reject, askedAtMs: now, sentAtMs: now })
+      const envelope = { kind: 'call' as const, id, from: self, toRun: run, ...call }
+      this.#pending.set(id, { node, run, envelope, resolve, reject, askedAtMs: now, sentAtMs: now })
       this.#send(id)
     })
   }
 
-  /** Ends the calls that only this node could have answered. */
-  nodeGone(node: string): void {
-    this.#received.forget(node)
+  /** Ends the calls that only this run of a node could have answered. */
+  nodeGone(node: string, run: number): void {
+    this.#received.forget(node, run)
     for (const [id, pending] of this.#pending)
-      if (pending.node === node) this.#settle(id, { error: toErrorBody(gone(pending)) })
+      if (pending.node === node && pending.run <= run) this.#settle(id, { error: toErrorBody(gone(pending)) })
   }
 
   dispose(): void {
@@ -106,6 +118,7 @@ export class RemoteCalls {
   }
 
   async #receive(envelope: Envelope, onNews: (name: string, data: unknown) => void): Promise<void> {
+    await this.#begun.promise
     if (envelope.kind === 'news') {
       if (envelope.from !== this.#deps.self) onNews(envelope.name, envelope.data)
     } else if (envelope.kind === 'reply') this.#settle(envelope.id, envelope)
@@ -113,6 +126,7 @@ export class RemoteCalls {
   }
 
   #serve(envelope: CallEnvelope): void {
+    if (envelope.toRun !== this.#run) return
     const work = () => this.#answer(envelope)
     const answer = this.#received.accept(envelope, work)
     if (answer === undefined) return
@@ -153,6 +167,11 @@ export class RemoteCalls {
 
 export function numberOf(id: string): number {
   return Number(id.slice(id.lastIndexOf('.') + 1))
+}
+
+function notThere(node: string, message: string): CloudError {
+  const details = `${message} was not begun: the management node ${node} is not in the cluster`
+  return new CloudError(clusterErrors.nodeGone, details)
 }
 
 function gone({ node, envelope }: Pending): CloudError {

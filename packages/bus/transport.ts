@@ -8,6 +8,8 @@ export interface CallEnvelope {
   /** Chosen by the caller; a second envelope with it is the same call. */
   readonly id: string
   readonly from: string
+  /** The run of the receiver it is meant for: a later one must not do again what an earlier may have done. */
+  readonly toRun: number
   readonly message: string
   readonly input: unknown
   /** Absent when the call is meant for the node it is sent to. */

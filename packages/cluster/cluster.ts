@@ -1,4 +1,4 @@
-import type { ClusterBus, Ring, Routes } from '#bus'
+import type { ClusterBus, ClusterRoutes, Ring } from '#bus'
 import { defineMessage } from '#contract'
 import type { Database } from '#db'
 import { CloudError, clusterErrors, type Disposable, type KeyedQueues, type Logger } from '#kernel'
@@ -6,7 +6,7 @@ import { type Member, Membership, type View } from './membership.ts'
 import { Ownership } from './ownership.ts'
 
 /** The management nodes that work on one database, as one of them sees them. */
-export interface Cluster extends Routes, Disposable {
+export interface Cluster extends ClusterRoutes, Disposable {
   readonly epoch: number
   /** The run of this node; rows it writes about its work carry it. */
   readonly incarnation: number
@@ -18,10 +18,10 @@ export interface Cluster extends Routes, Disposable {
   requireMembership(): void
   /** Looks who is in the cluster now; throws CLUSTER.1004 when this node is not. */
   refresh(): Promise<void>
-  /** Makes this run a member; nothing is owned before. */
-  join(): Promise<void>
-  /** Takes over what dead nodes left, from now on; resolves when this node may work on all that is its own. */
-  open(bus: ClusterBus | undefined, onNews: (name: string, data: unknown) => void): Promise<void>
+  /** Makes this run a member, which is asked and asks from now on; nothing is owned before. */
+  join(bus: ClusterBus | undefined, onNews: (name: string, data: unknown) => void): Promise<void>
+  /** Resolves when this node may work on all that is its own. */
+  settled(): Promise<void>
   /** New work goes to the others from now on. */
   announceLeave(): Promise<void>
   leave(): Promise<void>
@@ -121,16 +121,22 @@ class ClusterNode implements Cluster {
     return this.#membership.refresh()
   }
 
-  join(): Promise<void> {
-    return this.#membership.join()
-  }
-
-  async open(bus: ClusterBus | undefined, onNews: (name: string, data: unknown) => void): Promise<void> {
+  async join(bus: ClusterBus | undefined, onNews: (name: string, data: unknown) => void): Promise<void> {
     this.#bus = bus
-    if (bus !== undefined) await this.#take(bus, onNews)
+    // Listening first: as soon as the others know of this run they ask it.
+    if (bus !== undefined) await this.#listen(bus, onNews)
+    await this.#membership.join()
+    bus?.begin(this.incarnation)
     for (const view of this.#waiting ?? []) this.#apply(view)
     this.#waiting = undefined
-    await this.#ownership.settled
+  }
+
+  settled(): Promise<void> {
+    return this.#ownership.settled
+  }
+
+  runOf(node: string): number | undefined {
+    return this.members.find((member) => member.uuid === node)?.incarnation
   }
 
   announceLeave(): Promise<void> {
@@ -150,13 +156,13 @@ class ClusterNode implements Cluster {
     this.#ownership.stop()
   }
 
-  async #take(bus: ClusterBus, onNews: (name: string, data: unknown) => void): Promise<void> {
+  async #listen(bus: ClusterBus, onNews: (name: string, data: unknown) => void): Promise<void> {
     bus.serve(lingering, async ({ epoch, asker }) => {
       await this.#follow(epoch)
       return this.#ownership.lingeringFor(asker)
     })
     bus.serve(released, ({ key }) => this.#options.queues.idle(key))
-    await bus.open(this.incarnation, (name, data) => {
+    await bus.open((name, data) => {
       if (name !== changed) return onNews(name, data)
       // When it fails the next heartbeat tells.
       this.#follow((data as { epoch: number }).epoch).catch(() => undefined)
@@ -167,8 +173,8 @@ class ClusterNode implements Cluster {
     const gone = this.#known.filter((m) => !view.members.some((n) => isSameRun(m, n)))
     this.#known = view.members
     this.#ownership.apply(view)
-    for (const { uuid } of gone) {
-      this.#bus?.nodeGone(uuid)
+    for (const { uuid, incarnation } of gone) {
+      this.#bus?.nodeGone(uuid, incarnation)
       // When it fails its queue stays with the broker, until the node comes back or an operator removes it.
       if (!view.members.some((m) => m.uuid === uuid)) this.#bus?.forget(uuid).catch(() => undefined)
     }

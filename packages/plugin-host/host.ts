@@ -91,11 +91,10 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
     admission,
     context,
     start: async () => {
-      await cluster.join()
-      const opened = cluster.open(parts.clusterBus, parts.events.receive)
+      await cluster.join(parts.clusterBus, parts.events.receive)
       for (const load of parts.loaders) await load()
       parts.loaded()
-      await opened
+      await cluster.settled()
       await takeover.idle()
       for (const start of parts.starters) await start()
       notReady = undefined

@@ -20,15 +20,24 @@ describe('RabbitMQ', () => {
     const addresses = brokers.endpoints.map(({ host, port }) => `${host}:${port}`)
     return createRabbitTransport(node, { brokers: addresses, user, password, virtualHost: '/' }, silentLogger)
   }
+  /** Runs of the nodes, as all of them know. */
+  const runs = new Map<string, number>()
   const open = async (run = 1, name = newUuid(), done: number[] = []) => {
     const news: unknown[] = []
-    const routes = { self: name, ownerOf: () => name, admit: () => undefined }
+    const routes = {
+      self: name,
+      ownerOf: () => name,
+      admit: () => undefined,
+      runOf: (node: string) => runs.get(node),
+    }
     const bus: ClusterBus = createClusterBus(new KeyedQueues(), routes, transportOf(name))
     bus.serve(echo, async ({ n }) => {
       done.push(n)
       return n
     })
-    await bus.open(run, (_name, data) => news.push(data))
+    await bus.open((_name, data) => news.push(data))
+    bus.begin(run)
+    runs.set(name, run)
     return { name, bus, done, news }
   }
 
@@ -56,7 +65,7 @@ describe('RabbitMQ', () => {
     const again = await open(2, b.name)
     t.after(() => again.bus.dispose())
     assert.equal(await a.bus.callNode(b.name, echo, { n: 2 }), 2)
-    a.bus.nodeGone(b.name)
+    a.bus.nodeGone(b.name, 1)
     await assert.rejects(late, { code: 'CLUSTER.1003' })
     assert.deepEqual(again.done, [2])
   })
