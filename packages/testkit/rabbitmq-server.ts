@@ -220,7 +220,12 @@ function configuration(at: BrokerPlace, names: readonly string[]): string {
   return `${[...alone, ...(names.length > 1 ? together : [])].join('\n')}\n`
 }
 
-function environment(dir: string, { node, at, names }: BrokerOptions): NodeJS.ProcessEnv {
+/** A broker refuses to start when anybody on the machine uses the port, also on another address. */
+function distributionPort({ namespace }: BrokerPlace, node: number, instance: number): number {
+  return namespace === undefined ? 12_000 + ((process.pid * 8 + instance * 3 + node) % 19_990) : 25_672 + node
+}
+
+function environment(dir: string, { node, at, names, instance }: BrokerOptions): NodeJS.ProcessEnv {
   return {
     // Makes the shell that prepares a broker become it, so that what ends with us is the broker.
     RUNNING_UNDER_SYSTEMD: 'true',
@@ -228,7 +233,7 @@ function environment(dir: string, { node, at, names }: BrokerOptions): NodeJS.Pr
     RABBITMQ_NODENAME: names[node],
     // Lets an address be the host in the name of a node.
     RABBITMQ_USE_LONGNAME: 'true',
-    RABBITMQ_DIST_PORT: String(25_672 + node),
+    RABBITMQ_DIST_PORT: String(distributionPort(at, node, instance)),
     RABBITMQ_MNESIA_BASE: join(dir, 'mnesia'),
     RABBITMQ_LOG_BASE: dir,
     RABBITMQ_PID_FILE: join(dir, 'pid'),

@@ -17,7 +17,7 @@ import type {
 import type { PrimaryStorage } from '#plugins/primary-storage/contract/resources.ts'
 import * as capacity from './capacity.ts'
 import { localImageCache, localStorageHostRef, localStorageResourceRef } from './contract/resources.ts'
-import { dropImageCaches } from './image-cache.ts'
+import { checkImageCaches, dropImageCaches } from './image-cache.ts'
 import { cachePath, volumePath } from './paths.ts'
 
 /** Volumes on the hosts' own disks: overlays on images that each host caches once. */
@@ -43,6 +43,7 @@ export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
       })
       const where = { primaryStorageUuid: storage.uuid, hostUuid: h.uuid }
       await db.write((tx) => capacity.recordHost(tx, config, where, disk))
+      await checkImageCaches(ctx, where)
     },
     forgetHost: async (storage, hostUuid) => {
       const where = { primaryStorageUuid: storage.uuid, hostUuid }
@@ -136,7 +137,22 @@ async function bringImage(
     await releaseMissing(ctx, agent, row)
     throw error
   })
+  // Whoever looked while it was being brought found no file, and gave the space back.
+  if (known === undefined) await keepOrRemove(ctx, agent, row)
   return path
+}
+
+async function keepOrRemove(
+  ctx: PluginContext,
+  agent: AgentClient,
+  row: Parameters<typeof capacity.reserveCache>[2],
+): Promise<void> {
+  try {
+    await ctx.db.write((tx) => capacity.reserveCache(tx, capacity.booksOf(ctx), row))
+  } catch (error) {
+    await agent.call(calls.deletePath, { path: row.installPath })
+    throw error
+  }
 }
 
 /** An image that could not be brought takes no space, unless another attempt has brought it. */

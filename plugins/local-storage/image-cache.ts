@@ -1,4 +1,4 @@
-import { deletePath } from '#agents/kvm-host/contract/storage.ts'
+import { deletePath, statVolume } from '#agents/kvm-host/contract/storage.ts'
 import { find } from '#db'
 import { describeError } from '#kernel'
 import type { PluginContext } from '#plugin-host'
@@ -28,6 +28,39 @@ export async function dropImageCaches(
   for (const cache of await find(ctx.db, localImageCache, where)) {
     if ((await hasVolumes(ctx, cache)) || (await removeCache(ctx, cache))) continue
     await leaveCache(ctx, cache)
+  }
+}
+
+/** Gives back the space of cached images that are not there: a node may have died before it brought what it had reserved space for. */
+export async function checkImageCaches(
+  ctx: PluginContext,
+  where: { readonly primaryStorageUuid?: string; readonly hostUuid: string },
+): Promise<void> {
+  for (const cache of await find(ctx.db, localImageCache, where)) {
+    const agent = await agentOfHost(ctx, cache.hostUuid)
+    if ((await agent.call(statVolume, { path: cache.installPath })).exists) continue
+    await ctx.db.write((tx) => releaseCache(tx, booksOf(ctx), cache))
+  }
+}
+
+/** What nodes that died had begun is looked for on every host this node looks after. */
+export function checkAfterDeaths(ctx: PluginContext): void {
+  ctx.cluster.onChange((_view, gone) => {
+    if (gone.length > 0) void checkOwnHosts(ctx)
+  })
+}
+
+async function checkOwnHosts(ctx: PluginContext): Promise<void> {
+  const hosts = new Set((await find(ctx.db, localImageCache, {})).map((cache) => cache.hostUuid))
+  for (const hostUuid of hosts) {
+    if (!ctx.cluster.owns(`host:${hostUuid}`)) continue
+    // One that is away is looked at when it is connected.
+    await checkImageCaches(ctx, { hostUuid }).catch((error) =>
+      ctx.log.debug(
+        { hostUuid, err: describeError(error) },
+        'the cached images of a host were not looked at',
+      ),
+    )
   }
 }
 

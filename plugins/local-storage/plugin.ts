@@ -14,7 +14,7 @@ import { volume } from '#plugins/volume/contract/resources.ts'
 import { addLocalPrimaryStorage, queryLocalStorageResourceRef } from './contract/apis.ts'
 import { localImageCache, localStorageHostRef, localStorageResourceRef } from './contract/resources.ts'
 import { localStorageDriver } from './driver.ts'
-import { collectImageCaches } from './image-cache.ts'
+import { checkAfterDeaths, collectImageCaches } from './image-cache.ts'
 import { CACHE_LEFT, cacheLeft } from './left-cache.ts'
 import { localStorageMigrations } from './migrations.ts'
 
@@ -32,6 +32,7 @@ export const localStoragePlugin = definePlugin({
     ctx.queries(queryLocalStorageResourceRef)
     ctx.hook(imageHook, { expunged: (imageUuid) => collectImageCaches(ctx, imageUuid) })
     ctx.hook(hostHook, { beforeDelete: (host) => requireEmpty(ctx, host) })
+    ctx.onReady(() => checkAfterDeaths(ctx))
     ctx.every(
       'collect image caches',
       () => ctx.config.get(imageCacheInterval),
