@@ -1,13 +1,14 @@
 import type { AgentEvent } from '#agent-rpc'
 import { listVms, vmStateEvent } from '#agents/kvm-host/contract/host.ts'
 import { defineMessage } from '#contract'
-import { find, oneOf } from '#db'
+import { find, findOne, oneOf } from '#db'
 import { CloudError, describeError, isUuid, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import { hostErrors } from '#plugins/host/contract/errors.ts'
 import { hostHook } from '#plugins/host/contract/extensions.ts'
-import type { Host } from '#plugins/host/contract/resources.ts'
+import { type Host, host } from '#plugins/host/contract/resources.ts'
+import { hostStatus } from '#plugins/host/contract/states.ts'
 import { restoreServices } from '#plugins/network-service/contract/messages.ts'
 import { convergeServices, nicsOnHost, vmKey } from './contract/messages.ts'
 import { vmInstance } from './contract/resources.ts'
@@ -21,12 +22,23 @@ interface Settle {
   readonly isHostAway: boolean
 }
 
+const LOOK_AGAIN_SECONDS = 5
+
 const settle = defineMessage<Settle, void>('vm.settle')
 
 /** Keeps the states of VMs true to what their hosts say. */
 export function observeHosts(ctx: PluginContext): void {
   // VMs whose news waits to be looked at. News says nothing but that it is time to ask, so that once is enough for many.
   const waiting = new Set<string>()
+  // What could not be looked at when it was time: the host answered its own node, but not the node of the VM.
+  const failed = new Map<string, Settle>()
+  const settleQuietly = (what: Settle) => trySettle(ctx, failed, what)
+  ctx.every(
+    'look again at VMs',
+    () => LOOK_AGAIN_SECONDS,
+    () => lookAgain(ctx, failed),
+    'each node',
+  )
   ctx.serve(settle, async ({ vmUuid, isHostAway }) => {
     if (isHostAway) return ctx.bus.enter(vmKey(vmUuid), 'host away', () => markUnknown(ctx, vmUuid))
     if (waiting.has(vmUuid)) return
@@ -39,16 +51,16 @@ export function observeHosts(ctx: PluginContext): void {
     await ctx.bus.enter(vmKey(vmUuid), 'reconcile', look).finally(() => waiting.delete(vmUuid))
   })
   ctx.hook(hostHook, {
-    connected: (host) => reconcileHost(ctx, host),
+    connected: (host) => reconcileHost(ctx, host, settleQuietly),
     disconnected: async (host) => {
       for (const vm of await vmsIn(ctx.db, host.uuid, liveStates))
-        await settleQuietly(ctx, { vmUuid: vm.uuid, isHostAway: true })
+        await settleQuietly({ vmUuid: vm.uuid, isHostAway: true })
     },
     event: async (host, event) => {
       const vmUuid = vmInNews(event)
       if (vmUuid === undefined || waiting.has(vmUuid)) return
       const vm = await findVm(ctx.db, vmUuid)
-      if (vm?.hostUuid === host.uuid) await settleQuietly(ctx, { vmUuid, isHostAway: false })
+      if (vm?.hostUuid === host.uuid) await settleQuietly({ vmUuid, isHostAway: false })
     },
     beforeMaintain: async (host) => {
       const reason = await whatRunsOn(ctx, host)
@@ -75,13 +87,17 @@ function vmInNews({ name, data }: AgentEvent): string | undefined {
 }
 
 /** Compares what should be on a host with what is: states, then network services. Unknown domains are reported, never touched. */
-async function reconcileHost(ctx: PluginContext, host: Host): Promise<void> {
+async function reconcileHost(
+  ctx: PluginContext,
+  host: Host,
+  settleQuietly: (what: Settle) => Promise<void>,
+): Promise<void> {
   const { vms } = await (await agentOfHost(ctx, host.uuid)).call(listVms, {})
   const here = await find(ctx.db, vmInstance, { hostUuid: host.uuid })
   const [resting, busy] = [true, false].map((is) =>
     here.filter(({ state }) => restingStates.includes(state) === is),
   )
-  for (const { uuid } of resting ?? []) await settleQuietly(ctx, { vmUuid: uuid, isHostAway: false })
+  for (const { uuid } of resting ?? []) await settleQuietly({ vmUuid: uuid, isHostAway: false })
   const known = await find(ctx.db, vmInstance, { uuid: oneOf(vms.map((vm) => vm.vmUuid)) })
   const names = new Set(known.map((vm) => vm.uuid))
   for (const { vmUuid, state } of vms) {
@@ -92,7 +108,7 @@ async function reconcileHost(ctx: PluginContext, host: Host): Promise<void> {
   await ctx.bus.call(restoreServices, { hostUuid: host.uuid, nics })
   await ctx.bus.call(convergeServices, { hostUuid: host.uuid, nics })
   // Those that are being worked on are looked at when that has ended: a guest may have gone with the boot it was started in.
-  for (const { uuid } of busy ?? []) void settleQuietly(ctx, { vmUuid: uuid, isHostAway: false })
+  for (const { uuid } of busy ?? []) void settleQuietly({ vmUuid: uuid, isHostAway: false })
 }
 
 async function settleResting(ctx: PluginContext, vmUuid: string): Promise<void> {
@@ -108,12 +124,27 @@ async function markUnknown(ctx: PluginContext, vmUuid: string): Promise<void> {
     await ctx.db.write((tx) => patchVm(tx, vmUuid, { state: vmState.unknown }))
 }
 
-/** In the VM's queue, on the node that owns it; a host that does not answer is asked again when it is connected next. */
-async function settleQuietly(ctx: PluginContext, what: Settle): Promise<void> {
+/** In the VM's queue, on the node that owns it; what fails is tried again soon. */
+async function trySettle(ctx: PluginContext, failed: Map<string, Settle>, what: Settle): Promise<void> {
   const { vmUuid } = what
   try {
     await ctx.bus.callNode(ctx.cluster.ownerOf(vmKey(vmUuid)), settle, what)
+    failed.delete(vmUuid)
   } catch (error) {
+    failed.set(vmUuid, what)
     ctx.log.warn({ vmUuid, err: describeError(error) }, 'the state of a VM could not be settled')
+  }
+}
+
+/** Looks at VMs that could not be looked at, and at those of unknown state whose host is there. */
+async function lookAgain(ctx: PluginContext, failed: Map<string, Settle>): Promise<void> {
+  const unknown = await find(ctx.db, vmInstance, { state: vmState.unknown })
+  const own = unknown.map((vm) => vm.uuid).filter((uuid) => ctx.cluster.owns(vmKey(uuid)))
+  for (const vmUuid of new Set([...failed.keys(), ...own])) {
+    const vm = await findVm(ctx.db, vmUuid)
+    const at = vm?.hostUuid === undefined ? undefined : await findOne(ctx.db, host, { uuid: vm.hostUuid })
+    const isHostAway = at !== undefined && at.status !== hostStatus.connected
+    if (vm === undefined || (isHostAway && vm.state === vmState.unknown)) failed.delete(vmUuid)
+    else await trySettle(ctx, failed, { vmUuid, isHostAway })
   }
 }

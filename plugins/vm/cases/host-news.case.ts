@@ -55,3 +55,12 @@ test('news of what a host does not have, or that is no news, changes nothing and
   const shown = await cloud.query(queryVmInstance)
   assert.equal(shown.find(({ uuid }) => uuid === other.uuid)?.state, 'Running')
 })
+
+test('news that could not be looked into when it came is looked into again', async (t) => {
+  const { cloud, host, vm } = await startCloudWithVm(t)
+  host.knobs.failNext('vmInfo', 'out of reach')
+  host.knobs.crashVm(vm.uuid)
+  const isStopped = async () => (await cloud.query(queryVmInstance))[0]?.state === 'Stopped'
+  await waitFor('the VM to be Stopped', isStopped, { timeoutMs: 30_000 })
+  assert.deepEqual([host.state.vms.size, host.state.usedMemoryBytes], [0, 0])
+})
