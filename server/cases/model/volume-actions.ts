@@ -25,8 +25,9 @@ function onVolume(
 const create: Plan = (m, ground, [, , , variant]): Action => {
   const isMadeAtOnce = variant % 3 === 0
   const isBad = variant % 7 === 1
+  // Left to itself the cloud chooses one of those with the most space.
+  const host = m.hosts[variant % m.hosts.length]
   const learn = (inventory: Record<string, unknown>) => {
-    const host = inventory.hostUuid ?? m.hosts[0]
     const status = isMadeAtOnce ? ('Ready' as const) : ('NotInstantiated' as const)
     m.volumes.push({
       uuid: String(inventory.uuid),
@@ -35,14 +36,16 @@ const create: Plan = (m, ground, [, , , variant]): Action => {
       status,
       was: status,
       vm: undefined,
-      host: isMadeAtOnce ? String(host) : undefined,
+      host: isMadeAtOnce ? host : undefined,
     })
     return undefined
   }
   const input = {
     name: 'volume',
     ...(isBad ? { diskSize: 0 } : { diskOfferingUuid: ground.diskOffering }),
-    ...(isMadeAtOnce ? { primaryStorageUuid: ground.primaryStorage } : {}),
+    ...(isMadeAtOnce
+      ? { primaryStorageUuid: ground.primaryStorage, systemTags: [`localStorage::hostUuid::${host}`] }
+      : {}),
   }
   return { api: createDataVolume, input, expected: isBad ? model.badArgument : { learn } }
 }
