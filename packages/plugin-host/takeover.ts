@@ -33,8 +33,8 @@ export function createTakeover(deps: TakeoverDeps): Takeover {
   const recover = async (orphan: WorkflowRow) => {
     const recovered = await workflows.takeOver(orphan)
     if (recovered === undefined) return
-    const { error, ...row } = recovered
-    log.warn({ ...row, err: error?.details }, 'an unfinished workflow was recovered')
+    const { error, name, ...row } = recovered
+    log.warn({ ...row, workflow: name, err: error?.details }, 'an unfinished workflow was recovered')
     if (row.taskId !== undefined) await jobs.settleOrphan(row.taskId, interrupted(recovered))
   }
   /** The queues around the one it ran in stay closed as well. */
