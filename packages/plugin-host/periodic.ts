@@ -1,7 +1,7 @@
 import { describeError, type Logger } from '#kernel'
 
-// A timer of Node fires at once when asked to wait longer.
-const LONGEST_WAIT_MS = 2 ** 31 - 1
+// An interval that was made shorter counts for the wait that is under way too.
+const LOOK_MS = 10_000
 
 /** Starts a repeated job; the returned function stops it after the run under way. */
 export function repeat(
@@ -14,8 +14,12 @@ export function repeat(
   let timer: NodeJS.Timeout
   let stopped = false
   const arm = () => {
-    timer = setTimeout(tick, Math.min(seconds() * 1000, LONGEST_WAIT_MS))
-    timer.unref()
+    const begunAtMs = performance.now()
+    const wait = () => {
+      const leftMs = begunAtMs + seconds() * 1000 - performance.now()
+      timer = setTimeout(leftMs <= LOOK_MS ? tick : wait, Math.min(Math.max(leftMs, 0), LOOK_MS)).unref()
+    }
+    wait()
   }
   const tick = () => {
     running = (async () => work())()
