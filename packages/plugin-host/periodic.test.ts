@@ -20,7 +20,9 @@ test('an interval that is made shorter counts for the wait under way; runs never
   const stop = repeat(
     'job',
     () => seconds,
-    async () => void (runs += 1),
+    async () => {
+      runs += 1
+    },
     silentLogger,
   )
   await pass(60_000)
