@@ -1,7 +1,8 @@
 import { defineMessage } from '#contract'
-import { find, oneOf } from '#db'
+import { find, findOne, oneOf } from '#db'
 import { describeError } from '#kernel'
 import type { PluginContext } from '#plugin-host'
+import { host } from '#plugins/host/contract/resources.ts'
 import type { NicsOnHost } from '#plugins/network-service/contract/messages.ts'
 import { applyServices, removeServices } from '#plugins/network-service/contract/messages.ts'
 import { convergeServices, nicsOnHost, vmKey } from './contract/messages.ts'
@@ -14,6 +15,8 @@ interface VmNics extends NicsOnHost {
   readonly vmUuid: string
 }
 
+const AGAIN_SECONDS = 5
+
 const convergeVm = defineMessage<VmNics, void>('vm.convergeServices', ({ vmUuid }) => vmKey(vmUuid))
 
 /**
@@ -22,6 +25,13 @@ const convergeVm = defineMessage<VmNics, void>('vm.convergeServices', ({ vmUuid 
  * looked at in its queue, when what it was doing has ended.
  */
 export function serveNics(ctx: PluginContext): void {
+  // What could not be settled when it was time, by VM and host.
+  const failed = new Map<string, VmNics>()
+  const later = (what: VmNics) => void convergeLater(ctx, failed, what)
+  const again = async () => {
+    for (const what of [...failed.values()]) await convergeLater(ctx, failed, what)
+  }
+  ctx.every('settle services again', () => AGAIN_SECONDS, again, 'each node')
   ctx.serve(nicsOnHost, async ({ hostUuid }) => {
     const nics = []
     for (const { uuid } of await vmsIn(ctx.db, hostUuid, servedStates))
@@ -33,8 +43,7 @@ export function serveNics(ctx: PluginContext): void {
     for (const { uuid } of await vmsIn(ctx.db, hostUuid, servedStates))
       if (!served.has(uuid)) served.set(uuid, [])
     const quiet = await atRest(ctx, hostUuid, nics)
-    for (const [vmUuid, own] of served)
-      if (!quiet.has(vmUuid)) convergeLater(ctx, { hostUuid, vmUuid, nics: own })
+    for (const [vmUuid, own] of served) if (!quiet.has(vmUuid)) later({ hostUuid, vmUuid, nics: own })
   })
   ctx.serve(convergeVm, ({ hostUuid, vmUuid, nics }) => converge(ctx, { hostUuid, vmUuid, nics }))
 }
@@ -54,11 +63,18 @@ async function atRest(ctx: PluginContext, hostUuid: string, nics: NicsOnHost['ni
 }
 
 /** Not waited for: the VM may be at work for long, and its work may wait for the host. */
-function convergeLater(ctx: PluginContext, what: VmNics): void {
-  ctx.bus.call(convergeVm, what).catch((error) => {
-    const { hostUuid, vmUuid } = what
+async function convergeLater(ctx: PluginContext, failed: Map<string, VmNics>, what: VmNics): Promise<void> {
+  const { hostUuid, vmUuid } = what
+  const name = `${vmUuid} ${hostUuid}`
+  try {
+    await ctx.bus.call(convergeVm, what)
+    failed.delete(name)
+  } catch (error) {
     ctx.log.warn({ hostUuid, vmUuid, err: describeError(error) }, 'the services of a VM could not be settled')
-  })
+    const isThere = (await findOne(ctx.db, host, { uuid: hostUuid })) !== undefined
+    if (isThere) failed.set(name, what)
+    else failed.delete(name)
+  }
 }
 
 async function converge(ctx: PluginContext, { hostUuid, vmUuid, nics }: VmNics): Promise<void> {

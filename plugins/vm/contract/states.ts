@@ -23,8 +23,9 @@ export const liveStates: readonly string[] = [vmState.running, vmState.paused]
 /** States a VM rests in while a host has it; in any other a workflow is at work and will tell the outcome itself. */
 export const restingStates: readonly string[] = [vmState.running, vmState.paused, vmState.unknown]
 
-/** States in which the host serves the VM's NICs. */
+/** States in which the host serves the VM's NICs; of one that is unknown it may well have the guest. */
 export const servedStates: readonly string[] = [
+  vmState.unknown,
   vmState.starting,
   vmState.running,
   vmState.rebooting,
