@@ -170,6 +170,7 @@ test('words choose by kind or by a part of the path', async (t) => {
   assert.deepEqual(await find('cases'), ['plugins/vm/cases/b.case.ts'])
   assert.deepEqual(await find('e2e'), ['e2e/d.e2e.ts', 'lab/c.test.ts'])
   assert.deepEqual(await find('chaos'), ['e2e/chaos/g.chaos.ts'])
+  assert.ok(!(await find()).includes('e2e/chaos/g.chaos.ts'), 'chaos is run only when asked for')
   assert.deepEqual(await find('vm/', 'unit'), ['a.test.ts', 'plugins/vm/cases/b.case.ts'])
   assert.deepEqual(await find('nothing'), [])
   assert.equal((await readdir(root)).length > 0, true)

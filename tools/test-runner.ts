@@ -10,7 +10,7 @@ import { countTotals, describeFile, describeRun } from './test-run/report.ts'
 import { type FileResult, runTestFile } from './test-run/run-file.ts'
 
 const timeLimitsMs: Record<TestKind, number> = {
-  unit: 60_000,
+  unit: 120_000,
   cases: 300_000,
   e2e: 900_000,
   chaos: 3_600_000,

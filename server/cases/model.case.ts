@@ -18,7 +18,9 @@ import { volumePlans } from './model/volume-actions.ts'
  * ZSTACK_MODEL_SEED and ZSTACK_MODEL_PATH  (both printed with a failure) replay it and shrink on,
  * ZSTACK_MODEL_SECONDS sets how long to look and shrink.
  */
-const seed = Number(process.env.ZSTACK_MODEL_SEED ?? (Date.now() ^ (process.pid << 8)) & 0x7f_ff_ff_ff)
+// The same in every run, so that a change and not chance decides; `random` looks elsewhere.
+const wanted = process.env.ZSTACK_MODEL_SEED ?? '1'
+const seed = wanted === 'random' ? (Date.now() ^ (process.pid << 8)) & 0x7f_ff_ff_ff : Number(wanted)
 const path = process.env.ZSTACK_MODEL_PATH
 const seconds = Number(process.env.ZSTACK_MODEL_SECONDS ?? 30)
 const longest = 50
