@@ -10,18 +10,17 @@ import {
   newOrderedUuid,
   newUuid,
   sysErrors,
-  type Task,
   toErrorBody,
-  withTask,
 } from '#kernel'
 import type { QueryEngine, QueryRequest } from '#query'
-import type { Workflow, WorkflowEngine } from '#workflow'
+import type { WorkflowEngine } from '#workflow'
 import { type Admission, isOverload } from './admission.ts'
 import { type Accepted, type Forwarder, mayMove, ownerMoved } from './forward.ts'
 import type { Jobs } from './jobs.ts'
 import type { Meters } from './meters.ts'
 import type { ApiCall, HandleOptions } from './plugin.ts'
-import { checkedInput, goneMeanwhile, refersToNothing, refuseTakenUuid } from './request-checks.ts'
+import { type Prepared, prepare } from './prepare-call.ts'
+import { logFailure, type Recorded, runHandler, taskOf } from './run-call.ts'
 import { createUuidClaims, type UuidClaims } from './uuid-claims.ts'
 
 /** An API call as a front door hands it over. */
@@ -73,32 +72,14 @@ export interface DispatcherDeps {
   readonly notReady: () => string | undefined
 }
 
-interface Deps extends DispatcherDeps {
+/** What the parts of the dispatcher work with. */
+export interface Deps extends DispatcherDeps {
   readonly claims: UuidClaims
-}
-
-/** What a workflow recorded as the job's result when it ended; a handler that answers something else has the last word. */
-interface Recorded {
-  reply: unknown
 }
 
 const MAX_JOB_ID = 64
 // While the ring changes, a call may have to follow its key.
 const MAX_PASSES = 3
-
-interface Prepared {
-  readonly registration: Registration
-  readonly input: Record<string, unknown>
-  readonly accountUuid: string
-  /** The queue it runs in, which decides the node. */
-  readonly key: string | undefined
-  /** As it is passed on to another node. */
-  readonly request: ApiRequest
-  /** The uuid a client chose for what is created; one made here is nobody's yet. */
-  readonly chosenUuid: string | undefined
-  /** Set when the call has already succeeded: what it would delete is gone. */
-  readonly nothingToDo: boolean
-}
 
 export function createDispatcher(given: DispatcherDeps): Dispatcher {
   const deps: Deps = { ...given, claims: createUuidClaims(given.queries) }
@@ -224,120 +205,4 @@ async function runJob(deps: Deps, prepared: Prepared, jobUuid: string): Promise<
     }
     deps.jobs.announce(jobUuid, result)
   }
-}
-
-async function prepare(deps: Deps, given: ApiRequest): Promise<Prepared> {
-  try {
-    return await check(deps, given)
-  } catch (error) {
-    deps.meters.refused.of(given.api.name).add(0, true)
-    throw error
-  }
-}
-
-async function check(deps: Deps, given: ApiRequest): Promise<Prepared> {
-  const { api } = given
-  const registration = deps.registrations.get(api.name)
-  if (registration === undefined)
-    throw new CloudError(sysErrors.unknownMessage, `no loaded plugin serves the API ${api.name}`)
-  const reason = deps.notReady()
-  if (reason !== undefined) throw new CloudError(sysErrors.notReady, reason)
-  const request = registration.options.creates === true ? withUuid(given) : given
-  const accountUuid = api.needSession ? (await deps.authenticate(request.sessionUuid)).accountUuid : ''
-  const input = checkedInput(api, request.params)
-  const nothingToDo = await refersToNothing(deps.queries, api, input)
-  // APIs with a member of that name mean an existing resource by it.
-  const isChosen = given.params.resourceUuid !== undefined && !('resourceUuid' in api.input)
-  const chosenUuid = isChosen ? (input.resourceUuid as string | undefined) : undefined
-  if (isChosen) await refuseTakenUuid(deps.queries, api, input)
-  const key = nothingToDo ? undefined : await registration.options.key?.(input as never)
-  return { registration, input, accountUuid, nothingToDo, request, chosenUuid, key }
-}
-
-/** What is to be created has its uuid before it is known which node creates it. */
-function withUuid(request: ApiRequest): ApiRequest {
-  if (request.params.resourceUuid !== undefined) return request
-  return { ...request, params: { ...request.params, resourceUuid: newOrderedUuid() } }
-}
-
-async function runHandler(
-  deps: Deps,
-  prepared: Prepared,
-  task: Task,
-  recorded: Recorded | undefined,
-): Promise<ApiReply> {
-  const { registration, input, request, key } = prepared
-  if (prepared.nothingToDo || validationOnly(input)) return {}
-  const call: ApiCall = {
-    taskId: task.id,
-    accountUuid: prepared.accountUuid,
-    sessionUuid: request.sessionUuid,
-    clientIp: request.clientIp,
-    signal: task.signal,
-    run: (workflow, workflowInput, toReply) =>
-      runWorkflow(deps, task.id, recorded, workflow, workflowInput, toReply),
-  }
-  const work = async () => {
-    // What it deletes may have gone while it waited in the queue.
-    if (await goneMeanwhile(deps.queries, request.api, input)) return {}
-    return ((await registration.handler(input as never, call)) ?? {}) as ApiReply
-  }
-  const queued = () =>
-    deps.meters.api(registration.api.name, () =>
-      deps.claims.hold(prepared.chosenUuid, () =>
-        key === undefined ? work() : deps.bus.enter(key, registration.api.name, work, task.signal),
-      ),
-    )
-  if (recorded === undefined) return withTask(task, queued)
-  const { accountUuid } = prepared
-  const job = { taskId: task.id, label: registration.api.name, accountUuid, key, signal: request.signal }
-  return deps.admission.run(job, () => withTask(task, queued))
-}
-
-async function runWorkflow<I, O, R>(
-  deps: Deps,
-  jobUuid: string,
-  recorded: Recorded | undefined,
-  workflow: Workflow<I, O>,
-  input: I,
-  toReply: (output: O) => R,
-): Promise<R> {
-  if (recorded === undefined) return toReply(await deps.workflows.run(workflow, input))
-  let reply: R | undefined
-  await deps.workflows.run(workflow, input, {
-    onFinish: async (tx, output) => {
-      reply = toReply(output)
-      await deps.jobs.record(tx, jobUuid, { output: reply as ApiReply })
-    },
-  })
-  recorded.reply = reply
-  return reply as R
-}
-
-function taskOf(
-  deps: Deps,
-  id: string,
-  name: string,
-  signal: AbortSignal = new AbortController().signal,
-): Task {
-  return {
-    id,
-    name,
-    signal,
-    progress: (percent, message) => deps.jobs.progress(id, { percent, message, time: Date.now() }),
-  }
-}
-
-function validationOnly(input: Record<string, unknown>): boolean {
-  return Array.isArray(input.systemTags) && input.systemTags.includes('validationOnly')
-}
-
-function logFailure(deps: Deps, api: Api, taskId: string, error: unknown): void {
-  const fields = { api: api.name, taskId, err: describeError(error) }
-  if (error instanceof CloudError) deps.log.info(fields, 'an API call failed')
-  else
-    deps.log.error(
-      { ...fields, stack: error instanceof Error ? error.stack : undefined },
-      'an API call failed by a bug',
-    )
 }
