@@ -13,22 +13,19 @@ export function repeat(
   let running: Promise<void> = Promise.resolve()
   let timer: NodeJS.Timeout
   let stopped = false
-  const arm = () => {
-    const begunAtMs = performance.now()
-    const wait = () => {
-      const leftMs = begunAtMs + seconds() * 1000 - performance.now()
-      timer = setTimeout(leftMs <= LOOK_MS ? tick : wait, Math.min(Math.max(leftMs, 0), LOOK_MS)).unref()
-    }
-    wait()
+  const wait = (waitedMs: number) => {
+    const leftMs = Math.max(0, seconds() * 1000 - waitedMs)
+    const next = () => (leftMs <= LOOK_MS ? tick() : wait(waitedMs + LOOK_MS))
+    timer = setTimeout(next, Math.min(leftMs, LOOK_MS)).unref()
   }
   const tick = () => {
     running = (async () => work())()
       .catch((error) => log.error({ job: name, err: describeError(error) }, 'a periodic job failed'))
       .then(() => {
-        if (!stopped) arm()
+        if (!stopped) wait(0)
       })
   }
-  arm()
+  wait(0)
   return async () => {
     stopped = true
     clearTimeout(timer)
