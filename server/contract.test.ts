@@ -31,6 +31,9 @@ interface Declared {
 // Any API may carry these; they are not declared one by one.
 const universal = new Set(['systemTags', 'userTags', 'tagUuids', 'resourceUuid'])
 
+/** What the original cannot do; no client of it knows them. */
+const ownApis = new Set(['QueryWorkflow', 'RetryWorkflow', 'AbandonWorkflow', 'ExplainTask'])
+
 describe('the declared APIs against the public interface of the original', { skip }, () => {
   let ours: readonly Declared[]
   let theirs: ReadonlyMap<string, Declared>
@@ -49,7 +52,8 @@ describe('the declared APIs against the public interface of the original', { ski
   test('every API has the name, message and route existing clients use', () => {
     const wrong = ours.flatMap((api) => {
       const fact = theirs.get(api.name)
-      if (fact === undefined) return [`${api.name} is no API of the original`]
+      if (fact === undefined) return ownApis.has(api.name) ? [] : [`${api.name} is no API of the original`]
+      if (ownApis.has(api.name)) return [`${api.name} is an API of the original after all`]
       return [
         ...(fact.message !== undefined && api.message !== fact.message
           ? [`${api.name}: message ${api.message}`]
