@@ -7,6 +7,7 @@ import { createClient } from '#client'
 import { createVmInstance, queryVmInstance } from '#plugins/vm/contract/create-apis.ts'
 import { buildDataCenter } from '#testkit'
 import { describeConditions } from './conditions.ts'
+import { asCloud } from './http-cloud.ts'
 import { benchDirectory } from './run-in-child.ts'
 import { type ServerProcess, startServer } from './server-process.ts'
 import { formatTable } from './table.ts'
@@ -102,23 +103,11 @@ async function measure(server: ServerProcess, calls: number, connections: number
 type Client = ReturnType<typeof createClient>
 
 async function prepare(client: Client, calls: number) {
-  const center = await buildDataCenter(
-    {
-      call: client.call as never,
-      query: async (api, { conditions = [] } = {}) =>
-        (
-          await client.query(
-            api,
-            conditions.map(({ name, op, value }) => `${name}${op}${value}`),
-          )
-        ).inventories,
-    },
-    {
-      hosts: Math.max(2, Math.ceil(calls / 100)),
-      hostMemoryBytes: 120 * 128 * 2 ** 20,
-      ...{ startIp: '172.16.0.10', endIp: '172.31.255.250', netmask: '255.240.0.0', gateway: '172.16.0.1' },
-    },
-  )
+  const center = await buildDataCenter(asCloud(client), {
+    hosts: Math.max(2, Math.ceil(calls / 100)),
+    hostMemoryBytes: 120 * 128 * 2 ** 20,
+    ...{ startIp: '172.16.0.10', endIp: '172.31.255.250', netmask: '255.240.0.0', gateway: '172.16.0.1' },
+  })
   return {
     instanceOfferingUuid: center.instanceOffering,
     imageUuid: center.image,

@@ -9,6 +9,7 @@ import { openWorldDoor } from '#plugins/simulator/world-socket.ts'
 import { createVmInstance } from '#plugins/vm/contract/create-apis.ts'
 import { buildDataCenter, startMariadbServer, startRabbitmq } from '#testkit'
 import { describeConditions } from './conditions.ts'
+import { asCloud } from './http-cloud.ts'
 import { benchDirectory } from './run-in-child.ts'
 import { type ServerOptions, type ServerProcess, startServer } from './server-process.ts'
 import { formatTable } from './table.ts'
@@ -131,19 +132,10 @@ async function createVms(servers: readonly ServerProcess[], { count, concurrency
   )
   const [first] = clients
   if (first === undefined) throw new Error('there is no server')
-  const center = await buildDataCenter(
-    {
-      call: first.call as never,
-      query: async (api, { conditions = [] } = {}) =>
-        (
-          await first.query(
-            api,
-            conditions.map(({ name, op, value }) => `${name}${op}${value}`),
-          )
-        ).inventories,
-    },
-    { hosts: Math.max(2, Math.ceil(count / 100)), hostMemoryBytes: 120 * 128 * 2 ** 20 },
-  )
+  const center = await buildDataCenter(asCloud(first), {
+    hosts: Math.max(2, Math.ceil(count / 100)),
+    hostMemoryBytes: 120 * 128 * 2 ** 20,
+  })
   const params = {
     instanceOfferingUuid: center.instanceOffering,
     imageUuid: center.image,

@@ -64,6 +64,7 @@ export async function runSchedule(
   const startedAt = performance.now()
   // Mending may take longer than was planned.
   const broken = new Set<string>()
+  // The schedule is a matter of time: there is no condition to wait for.
   const at = (ms: number) => {
     const { promise, resolve: begin } = Promise.withResolvers<void>()
     setTimeout(begin, Math.max(0, startedAt + ms - performance.now()))

@@ -41,7 +41,6 @@ export function createMemoryHub(): MemoryHub {
         for (const to of receivers.keys()) send(node, to, envelope)
       },
       forget: async () => {},
-      problem: () => (isCut.has(node) ? 'cut off' : undefined),
       dispose: () => void receivers.delete(node),
     }),
     bend: (fate) => {

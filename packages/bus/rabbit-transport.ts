@@ -34,15 +34,12 @@ export const queueOfNode = (node: string): string => `zstack.node.${node}`
  */
 export function createRabbitTransport(node: string, options: RabbitOptions, log: Logger): Transport {
   const connection = connect(options)
-  let problem: string | undefined = 'not connected to a message broker yet'
   let consumer: Consumer | undefined
   connection.on('connection', () => {
-    problem = undefined
     log.info({ brokers: options.brokers }, 'connected to a message broker')
   })
   connection.on('error', (error) => {
-    problem = describeError(error)
-    log.warn({ err: problem }, 'the connection to a message broker broke')
+    log.warn({ err: describeError(error) }, 'the connection to a message broker broke')
   })
   const queue = queueOfNode(node)
   let isClosed = false
@@ -86,7 +83,6 @@ export function createRabbitTransport(node: string, options: RabbitOptions, log:
     forget: async (gone) => {
       await connection.queueDelete({ queue: queueOfNode(gone) })
     },
-    problem: () => problem,
     dispose: async () => {
       isClosed = true
       await consumer?.close()

@@ -53,6 +53,4 @@ export interface Transport extends Disposable {
   broadcast(envelope: NewsEnvelope): Promise<void>
   /** Removes what is stored for a node that is gone for good. */
   forget(node: string): Promise<void>
-  /** Why nothing can be sent now, or undefined. */
-  problem(): string | undefined
 }

@@ -153,6 +153,7 @@ export function idOf(key: string): string {
   return key.slice(key.indexOf(':') + 1)
 }
 
+/** Another node tells when it is asked; nothing else tells that it can be. */
 function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS).unref())
 }

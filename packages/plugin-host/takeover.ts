@@ -117,6 +117,7 @@ function forgotten(): CloudError {
   )
 }
 
+/** What another node recovers shows in the database alone. */
 function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS).unref())
 }
