@@ -154,11 +154,12 @@ export class MariadbServers {
       connectTimeout: CONNECT_TIMEOUT_MS,
       // A stack for every statement costs more than the statement.
       trace: false,
+      // Many statements go in one packet. Each is written out by `writeOut`.
+      multipleStatements: true,
     }
     return {
       read: createPool({ ...common, connectionLimit: poolSize }),
-      // Many changes go in one packet.
-      write: createPool({ ...common, connectionLimit: 1, multipleStatements: true }),
+      write: createPool({ ...common, connectionLimit: 1 }),
     }
   }
 

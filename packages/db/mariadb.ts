@@ -1,9 +1,10 @@
-import type { Database, Session } from './database.ts'
+import type { Database } from './database.ts'
+import { GatheredReads } from './gathered-reads.ts'
 import { isConnectionLost, isNotReady, isWaitedTooLong, translate } from './mariadb-errors.ts'
 import { MariadbGroup } from './mariadb-group.ts'
 import { type MariadbOptions, MariadbServers } from './mariadb-servers.ts'
-import { roundTrips, sessionOn } from './mariadb-session.ts'
-import { type Query, ReadBatch, type Row } from './read-batch.ts'
+import { answerAll, roundTrips } from './mariadb-session.ts'
+import type { Query } from './read-batch.ts'
 
 export type { Endpoint, MariadbOptions } from './mariadb-servers.ts'
 
@@ -16,15 +17,12 @@ const MAX_READ_ATTEMPTS = 5
  */
 export function openMariadb(options: MariadbOptions): Database {
   const servers = new MariadbServers(options)
-  let reads = 0
-  const group = new MariadbGroup(servers, () => reads > 0)
-  const read = async <T>(ask: (session: Session) => Promise<T>): Promise<T> => {
+  const read = async (queries: readonly Query[]): Promise<void> => {
     for (let tries = 1; ; tries += 1) {
       const connection = await servers.acquire('read')
       try {
-        const answer = await ask(sessionOn(connection))
-        servers.release(connection)
-        return answer
+        await answerAll(connection, queries)
+        return servers.release(connection)
       } catch (error) {
         servers.release(connection, error)
         // 1205 is what a member says that could not learn in time what the others committed.
@@ -33,19 +31,8 @@ export function openMariadb(options: MariadbOptions): Database {
       }
     }
   }
-  const answer = async ({ sql, params, asArrays, ...query }: Query) => {
-    reads += 1
-    await read<Row[]>((session) => (asArrays ? session.rows(sql, params) : session.all(sql, params))).then(
-      query.answer,
-      query.fail,
-    )
-    reads -= 1
-  }
-  const batch: ReadBatch = new ReadBatch(() => {
-    setImmediate(() => {
-      for (const query of batch.take()) void answer(query)
-    })
-  })
+  const reads = new GatheredReads(read)
+  const group = new MariadbGroup(servers, () => reads.isAsked)
   let closing: Promise<void> | undefined
   return {
     dialect: 'mariadb',
@@ -55,7 +42,7 @@ export function openMariadb(options: MariadbOptions): Database {
       },
       writes: group.stats,
     },
-    ...batch.session,
+    ...reads.session,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
     write: (unit) => group.write(unit),
     guardWrites: (guard) => group.guardWrites(guard),
