@@ -10,6 +10,7 @@ import { nodes } from './nodes.ts'
 import { query } from './query.ts'
 import { realVm } from './real-vm.ts'
 import { start } from './start.ts'
+import { takeover } from './takeover.ts'
 
 /** One measurement: prints its table, or one JSON object, on stdout and its progress on stderr. */
 interface Bench {
@@ -29,6 +30,7 @@ const benches: Readonly<Record<string, Bench>> = {
   query,
   'real-vm': realVm,
   start,
+  takeover,
 }
 
 function help(): string {

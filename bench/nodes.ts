@@ -1,17 +1,13 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { createConnection } from 'mysql2/promise'
-import { createSimulatedWorld } from '#agents/simulator/world.ts'
 import { createClient } from '#client'
-import { Limiter, newUuid, Scope } from '#kernel'
-import { openWorldDoor } from '#plugins/simulator/world-socket.ts'
+import { Limiter } from '#kernel'
 import { createVmInstance } from '#plugins/vm/contract/create-apis.ts'
-import { buildDataCenter, startMariadbServer, startRabbitmq } from '#testkit'
+import { buildDataCenter } from '#testkit'
 import { describeConditions } from './conditions.ts'
 import { asCloud } from './http-cloud.ts'
 import { benchDirectory } from './run-in-child.ts'
-import { type ServerOptions, type ServerProcess, startServer } from './server-process.ts'
+import { type Installation, startNodes } from './running-nodes.ts'
+import type { ServerProcess } from './server-process.ts'
 import { formatTable } from './table.ts'
 
 const usage = `usage: ./zstack bench nodes [--count N] [--concurrency N] [--dir DIR] [--json]
@@ -51,11 +47,8 @@ export const nodes = {
   },
 }
 
-interface Kind {
+interface Kind extends Installation {
   readonly name: string
-  readonly nodes: number
-  readonly database: 'sqlite' | 'mariadb'
-  readonly bus: boolean
 }
 
 const kinds: readonly Kind[] = [
@@ -75,52 +68,13 @@ type Result = Figures & { readonly name: string }
 type Size = { readonly count: number; readonly concurrency: number }
 
 async function measure(dir: string, kind: Kind, size: Size): Promise<Figures> {
-  const scope = new Scope()
-  const place = await mkdtemp(join(dir, 'nodes-'))
-  scope.onDispose(() => rm(place, { recursive: true, force: true }))
+  const running = await startNodes(dir, kind)
   try {
-    const options = await surroundings(scope, place, kind)
-    const servers: ServerProcess[] = []
-    for (let i = 0; i < kind.nodes; i += 1) {
-      const data = join(place, `node${i}`)
-      if (i > 0)
-        for (const key of ['secret.key', 'agent-authority'])
-          await cp(join(place, 'node0', key), join(data, key), { recursive: true })
-      servers.push(scope.add(await startServer(data, options)))
-    }
-    return await createVms(servers, size)
+    return await createVms(running.servers, size)
   } finally {
-    await scope.dispose()
+    await running.dispose()
   }
 }
-
-/** Starts what the servers need beside themselves. */
-async function surroundings(scope: Scope, place: string, kind: Kind): Promise<ServerOptions> {
-  const door = join(place, 'world')
-  scope.add(await openWorldDoor(createSimulatedWorld(), door))
-  const env: Record<string, string> = { ZSTACK_SIMULATED_WORLD: door }
-  const args: string[] = []
-  if (kind.database === 'mariadb') {
-    mariadb ??= startMariadbServer({ durable: true })
-    const { host, port } = await mariadb
-    const database = `bench_${newUuid()}`
-    const connection = await createConnection({ host, port, user: 'root' })
-    await connection.query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4`)
-    await connection.end()
-    args.push('--database', `mysql://root@${host}:${port}/${database}`)
-    env.ZSTACK_DATABASE_PASSWORD = ''
-  }
-  if (kind.bus) {
-    const broker = scope.add(await startRabbitmq({ nodes: 1 }))
-    const [{ host, port } = { host: '', port: 0 }] = broker.endpoints
-    args.push('--bus', `amqp://${broker.user}@${host}:${port}`)
-    env.ZSTACK_BUS_PASSWORD = broker.password
-  }
-  return { args, env }
-}
-
-// One server for all runs; it ends with the process.
-let mariadb: ReturnType<typeof startMariadbServer> | undefined
 
 async function createVms(servers: readonly ServerProcess[], { count, concurrency }: Size): Promise<Figures> {
   const clients = await Promise.all(

@@ -11,6 +11,8 @@ export interface ServerProcess extends Disposable {
   cpuSeconds(): Promise<number>
   /** A line of /proc/PID/status in MB: VmRSS, VmHWM (the highest so far), RssAnon (without what is mapped from files). */
   memoryMb(name: string): Promise<number>
+  /** Ends it as a power cut does; returns when it is gone. */
+  kill(): Promise<void>
 }
 
 // Clock ticks of a second, the same on every Linux that matters.
@@ -30,10 +32,11 @@ export async function startServer(dataDir: string, options: ServerOptions = {}):
     env: { ...process.env, ...env },
   })
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
-  const dispose = async () => {
-    child.kill('SIGTERM')
+  const end = async (signal: NodeJS.Signals) => {
+    child.kill(signal)
     await ended
   }
+  const dispose = () => end('SIGTERM')
   try {
     const port = await readyPort(child, ended)
     return {
@@ -46,6 +49,7 @@ export async function startServer(dataDir: string, options: ServerOptions = {}):
         const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
         return Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]) / 1024
       },
+      kill: () => end('SIGKILL'),
       dispose,
     }
   } catch (error) {

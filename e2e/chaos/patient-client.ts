@@ -18,11 +18,18 @@ export interface PatientClient {
 
 const REQUEST_TIMEOUT_MS = 4_000
 const CALL_TIMEOUT_MS = 60_000
-const LOST_JOB_MS = 6_000
 
-/** A client of several management nodes, as a real one is: it stays with one node until that does not answer. */
-export function createPatientClient(urls: readonly string[], first: number, session?: string): PatientClient {
-  const sender = new Sender(urls, first)
+/**
+ * A client of several management nodes, as a real one is: it stays with one node until that does not answer. A job that no node
+ * has known for `lostJobMs` it gives up; within that time a node that is still unnoticed dead may be found to hold it.
+ */
+export function createPatientClient(
+  urls: readonly string[],
+  first: number,
+  session?: string,
+  lostJobMs = 6_000,
+): PatientClient {
+  const sender = new Sender(urls, first, lostJobMs)
   const client = createClient({
     baseUrl: '',
     fetch: (url, init = {}) => sender.send(String(url), init),
@@ -57,11 +64,13 @@ export function createPatientClient(urls: readonly string[], first: number, sess
 /** Sends the requests of one call at a time to whatever node answers. */
 class Sender {
   readonly #urls: readonly string[]
+  readonly #lostJobMs: number
   #at: number
   #deadline = 0
   #lostSince: number | undefined
 
-  constructor(urls: readonly string[], first: number) {
+  constructor(urls: readonly string[], first: number, lostJobMs: number) {
+    this.#lostJobMs = lostJobMs
     this.#urls = urls
     this.#at = first % urls.length
   }
@@ -108,7 +117,7 @@ class Sender {
   async #isElsewhere(response: Response, url: string): Promise<boolean> {
     if (url.includes('/api-jobs/') && response.status === 404) {
       this.#lostSince ??= performance.now()
-      return performance.now() - this.#lostSince < LOST_JOB_MS
+      return performance.now() - this.#lostSince < this.#lostJobMs
     }
     this.#lostSince = undefined
     return response.status === 503 && /"SYS\.1010"/.test(await response.clone().text())

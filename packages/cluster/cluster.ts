@@ -46,7 +46,7 @@ const released = defineMessage<{ key: string }, void>('cluster.released')
 const changed = 'cluster.changed'
 
 // Shorter than it takes the others to declare a silent node dead.
-const SILENCE_MS = 6_000
+const SILENCE_MS = 4_500
 
 export function createCluster(options: ClusterOptions): Cluster {
   return new ClusterNode(options)

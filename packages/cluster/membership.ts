@@ -42,7 +42,7 @@ interface Seen {
 
 export const memberState = { running: 'Running', leaving: 'Leaving' } as const
 
-const INTERVAL_MS = 2_000
+const INTERVAL_MS = 1_500
 // A member is dead when it has not moved for so many beats of the one that looks. No clock is compared with another, and a
 // time in which nobody could write (the database was away) counts for nobody.
 const DEAD_AFTER_BEATS = 4
