@@ -22,4 +22,12 @@ export { type TempDatabase, tempDatabase, tempDir } from './temp-database.ts'
 export { createTestCluster, type TestCluster, type TestNode } from './test-cluster.ts'
 export { openTestDatabase, tableNames, testDialect } from './test-database.ts'
 export { DoomedProcesses, type Kill, killAndRecover, killsOf } from './workflow-kills.ts'
-export { type Reference, referenceOf, workflowLaws } from './workflow-laws.ts'
+export {
+  assertFinished,
+  assertSound,
+  isFinished,
+  type Reference,
+  referenceOf,
+  repeat,
+  workflowLaws,
+} from './workflow-laws.ts'

@@ -72,7 +72,7 @@ export async function copyArrangement(arrangement: Arrangement): Promise<Arrange
 /** Runs `work` in a running copy of the arrangement, and leaves nothing of it. */
 export async function withCopy<T>(
   arrangement: Arrangement,
-  options: Pick<TestCloudOptions, 'observe'>,
+  options: Pick<TestCloudOptions, 'observe' | 'wrap'>,
   work: (cloud: TestCloud) => Promise<T>,
 ): Promise<T> {
   const copy = await copyArrangement(arrangement)

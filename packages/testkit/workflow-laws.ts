@@ -190,7 +190,7 @@ export function assertSame(expected: readonly string[], actual: readonly string[
   assert.ok(found.length === 0, `${what} differ:\n${found.join('\n')}`)
 }
 
-async function isFinished(cloud: TestCloud, scenario: WorkflowScenario, { before, after }: Reference) {
+export async function isFinished(cloud: TestCloud, scenario: WorkflowScenario, { before, after }: Reference) {
   const outcome = anonymous(await linesOf(cloud, scenario), before)
   return differences(anonymous(after, before), outcome).length === 0
 }

@@ -151,6 +151,7 @@ async function keepOrRemove(
     await ctx.db.write((tx) => capacity.reserveCache(tx, capacity.booksOf(ctx), row))
   } catch (error) {
     await agent.call(calls.deletePath, { path: row.installPath })
+    await releaseMissing(ctx, agent, row)
     throw error
   }
 }
