@@ -70,6 +70,12 @@ const brokenFiles: [what: string, text: string, reason: RegExp][] = [
   ['throws while loading', "throw new Error('early')", /ended before its tests did \(exit code 1\)/],
   ['has no test', 'export {}', /ended before its tests did \(exit code 0\)/],
   ['leaves in the middle', `${importTest}test('a', () => process.exit(0))`, /ended before its tests did/],
+  [
+    'leaves a promise that fails',
+    `${importTest}test('a', () => { setImmediate(() => void Promise.reject(new Error('left'))) })
+      test('b', () => new Promise((resolve) => setTimeout(resolve, 50)))`,
+    /after the test ended.*Error: left/,
+  ],
   ['is killed', `${importTest}test('a', () => process.kill(process.pid, 'SIGKILL'))`, /SIGKILL/],
   [
     'throws after its tests',

@@ -6,6 +6,8 @@ export type TestLine =
   | { type: 'pass'; name: string; durationMs: number }
   | { type: 'fail'; name: string; durationMs: number; error: string }
   | { type: 'skip'; name: string; reason: string }
+  /** What a test left running and what failed after its end. */
+  | { type: 'late'; error: string }
   | { type: 'end' }
 
 // biome-ignore lint/style/noDefaultExport: node:test takes a reporter only as a module's default export
@@ -13,6 +15,8 @@ export default async function* reportEvents(events: AsyncIterable<TestEvent>): A
   const path: string[] = []
   for await (const event of events) {
     if (event.type === 'test:start') path.splice(event.data.nesting, path.length, event.data.name)
+    if (event.type === 'test:diagnostic' && isLate(event.data.message))
+      yield toLine({ type: 'late', error: event.data.message })
     if (event.type === 'test:summary') yield toLine({ type: 'end' })
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue
     const line = describeResult(event, path.slice(0, event.data.nesting + 1).join(' > '))
@@ -20,6 +24,7 @@ export default async function* reportEvents(events: AsyncIterable<TestEvent>): A
   }
 }
 
+const isLate = (message: string): boolean => message.includes('asynchronous activity after the test ended')
 const toLine = (line: TestLine): string => `${JSON.stringify(line)}\n`
 
 type ResultEvent = Extract<TestEvent, { type: 'test:pass' | 'test:fail' }>

@@ -158,6 +158,8 @@ function explainExit({ code, signal, isOverTime }: Exit, lines: TestLine[], time
   if (!lines.some((line) => line.type === 'end')) {
     return [`the file ended before its tests did (${signal ?? `exit code ${code}`})`]
   }
+  const late = lines.flatMap((line) => (line.type === 'late' ? [line.error] : []))
+  if (code !== 0 && late.length > 0) return late
   if (code !== 0 && !hasFailure) return [`exit code ${signal ?? code} although no test failed`]
   if (lines.length === 1) return ['the file has no test']
   return []
