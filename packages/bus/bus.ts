@@ -2,22 +2,28 @@ import type { Message } from '#contract'
 import {
   CloudError,
   clusterErrors,
+  currentDeadlineMs,
   currentTask,
   type Disposable,
   heldKeys,
   type KeyedQueues,
   sysErrors,
+  withDeadline,
   withHeldKeys,
   withTask,
 } from '#kernel'
-import { RemoteCalls } from './remote-calls.ts'
+import type { BusFigures } from './bus-traffic.ts'
+import { type Clock, realClock } from './clock.ts'
+import { type RemoteCall, RemoteCalls } from './remote-calls.ts'
 import type { CallEnvelope, Transport } from './transport.ts'
+import { TooLate, type Turn } from './turn.ts'
 
 export type MessageHandler<I, O> = (input: I) => Promise<O>
 
 /**
  * How services talk. A message with a key runs in that key's queue on the node that owns the key; when that is this node it is a
  * function call. Handlers must not call a message of a key they are already in the queue of: one key at a time.
+ * A call to another node ends with SYS.1001 when the time its message allows is up, or that of the call it is part of.
  */
 export interface Bus {
   /** Makes this process able to handle `message`. Two handlers for one message are an error. */
@@ -27,6 +33,8 @@ export interface Bus {
   callNode<I, O>(node: string, message: Message<I, O>, input: I): Promise<O>
   /** Runs `work` in the queue of a key this node owns, when it may. Throws CLUSTER.1002 when another node owns it. */
   enter<T>(key: string, label: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T>
+  /** What it does with other nodes; undefined on a node that works alone. */
+  figures(): BusFigures | undefined
 }
 
 /** Which node a key belongs to. */
@@ -49,8 +57,6 @@ export interface ClusterBus extends Bus, Disposable {
   nodeGone(node: string, run: number): void
   /** Removes what is stored for a node that is no member any more. */
   forget(node: string): Promise<void>
-  /** Calls to other nodes that are not answered yet. */
-  unanswered(): number
 }
 
 // A ring that keeps changing must not send a call around for ever.
@@ -75,22 +81,21 @@ export function createClusterBus(
   queues: KeyedQueues,
   routes: ClusterRoutes,
   transport: Transport,
+  clock: Clock = realClock,
 ): ClusterBus {
-  const { bus, serve } = createBus(queues, routes, (node, call) => remote.call(node, call))
+  const { bus, serve } = createBus(queues, routes, (node, call) => remote.call(node, call), clock)
   const remote = new RemoteCalls({
-    self: routes.self,
+    ...{ self: routes.self, transport, clock, serve },
     runOf: (node) => routes.runOf(node),
-    transport,
-    serve,
   })
   return {
     ...bus,
+    figures: () => remote.figures,
     open: (onNews) => remote.open(onNews),
     begin: (run) => remote.begin(run),
     tell: (name, data) => transport.broadcast({ kind: 'news', from: routes.self, name, data }),
     nodeGone: (node, run) => remote.nodeGone(node, run),
     forget: (node) => transport.forget(node),
-    unanswered: () => remote.pending,
     dispose: async () => {
       remote.dispose()
       await transport.dispose()
@@ -98,14 +103,17 @@ export function createClusterBus(
   }
 }
 
-type Ask = (node: string, call: Parameters<RemoteCalls['call']>[1]) => Promise<unknown>
+type Ask = (node: string, call: RemoteCall) => Promise<unknown>
 
 const nobody: Ask = (node) => {
   const details = `the management node ${node} cannot be reached: this one works alone`
   return Promise.reject(new CloudError(sysErrors.nodeUnavailable, details))
 }
 
-function createBus(queues: KeyedQueues, routes: Routes, ask: Ask = nobody) {
+/** A call on its way to whoever owns its key. */
+type Routed = Pick<RemoteCall, 'message' | 'input' | 'passes' | 'deadlineMs'> & { readonly key: string }
+
+function createBus(queues: KeyedQueues, routes: Routes, ask: Ask = nobody, clock: Clock = realClock) {
   const handlers = new Map<string, MessageHandler<never, unknown>>()
   const handlerOf = <I, O>(name: string): MessageHandler<I, O> => {
     const handler = handlers.get(name) as MessageHandler<I, O> | undefined
@@ -118,6 +126,9 @@ function createBus(queues: KeyedQueues, routes: Routes, ask: Ask = nobody) {
     return queues.run(key, label, work, signal)
   }
   const isOurs = (key: string) => routes.ownerOf(key) === routes.self
+  /** When a call that is made now has to be answered: nothing outlives what it is part of. */
+  const deadlineOf = ({ timeoutMs }: { readonly timeoutMs: number }) =>
+    Math.min(clock.nowMs() + timeoutMs, currentDeadlineMs() ?? Number.POSITIVE_INFINITY)
   const bus: Bus = {
     serve: (message, handler) => {
       if (handlers.has(message.name)) throw new Error(`two handlers for the message ${message.name}`)
@@ -131,34 +142,51 @@ function createBus(queues: KeyedQueues, routes: Routes, ask: Ask = nobody) {
       if (key === undefined) return handler(input)
       const isFree = isOurs(key) && routes.admit(key) === undefined
       if (isFree) return queues.run(key, name, () => handler(input))
-      return (await route({ message: name, input, key, passes: 0 })) as O
+      return (await route({ message: name, input, key, passes: 0, deadlineMs: deadlineOf(message) })) as O
     },
     callNode: async <I, O>(node: string, message: Message<I, O>, input: I): Promise<O> => {
       if (node === routes.self) return handlerOf<I, O>(message.name)(input)
-      return (await ask(node, { message: message.name, input, passes: 0, ...here() })) as O
+      const deadlineMs = deadlineOf(message)
+      return (await ask(node, { message: message.name, input, passes: 0, deadlineMs, ...here() })) as O
     },
     enter,
+    figures: () => undefined,
   }
   /** Runs a call where its key belongs now, or sends it there; follows a ring that changes meanwhile. */
-  const route = async (call: Pick<CallEnvelope, 'message' | 'input' | 'passes'> & { key: string }) => {
+  const route = async (call: Routed, turn?: Turn) => {
     const { message, input, key, passes } = call
     for (let i = passes; i <= MAX_PASSES; i += 1) {
       try {
-        if (isOurs(key)) return await enter(key, message, () => handlerOf(message)(input as never))
-        return await ask(routes.ownerOf(key), { message, input, key, passes: i + 1, ...here() })
+        if (isOurs(key)) return await enterInTurn(key, message, input, turn)
+        const send = () => ask(routes.ownerOf(key), { ...call, passes: i + 1, ...here() })
+        return await (turn === undefined ? send() : turn.passOn(send))
       } catch (error) {
         if (!isMoved(error)) throw error
       }
     }
     throw moved(key)
   }
-  const serve = (call: CallEnvelope): Promise<unknown> => {
-    const { key, message, input, held = [] } = call
-    const work = () =>
-      key === undefined
-        ? handlerOf(message)(input as never)
-        : route({ message, input, key, passes: call.passes })
-    return withHeldKeys(queues, held, () => asTask(call, async () => work()))
+  const enterInTurn = async (key: string, message: string, input: unknown, turn: Turn | undefined) => {
+    const work = () => {
+      turn?.begin()
+      return handlerOf(message)(input as never)
+    }
+    try {
+      return await enter(key, message, work, turn?.signal)
+    } catch (error) {
+      if (turn?.isOver === true && turn.state === 'waits') throw new TooLate()
+      throw error
+    }
+  }
+  const serve = (call: CallEnvelope, turn: Turn): Promise<unknown> => {
+    const { key, message, input, passes, held = [] } = call
+    const { deadlineMs } = turn
+    const work = async () => {
+      if (key !== undefined) return route({ message, input, key, passes, deadlineMs }, turn)
+      turn.begin()
+      return handlerOf(message)(input as never)
+    }
+    return withHeldKeys(queues, held, () => asTask(call, () => withDeadline(deadlineMs, work)))
   }
   return { bus, serve }
 }

@@ -1,7 +1,8 @@
 import type { Disposable, ErrorBody } from '#kernel'
+import type { TransportFigures } from './bus-traffic.ts'
 
 /** What travels between management nodes, as JSON. */
-export type Envelope = CallEnvelope | ReplyEnvelope | NewsEnvelope
+export type Envelope = CallEnvelope | ReplyEnvelope | OverEnvelope | NewsEnvelope
 
 export interface CallEnvelope {
   readonly kind: 'call'
@@ -22,14 +23,32 @@ export interface CallEnvelope {
   readonly floor?: number
   /** Keys of the queues the caller is in. */
   readonly held?: readonly string[] | undefined
+  /** How long the sender still waits, as it was sent: no clocks are compared. Absent when an older version sent it. */
+  readonly leftMs?: number
 }
 
 export interface ReplyEnvelope {
   readonly kind: 'reply'
   readonly id: string
   readonly from: string
+  /** What was asked and for which task, for those who look at the broker. */
+  readonly message?: string
+  readonly taskId?: string | undefined
   readonly output?: unknown
   readonly error?: ErrorBody
+  /** In place of an answer: its time was up. What had not begun by then never will. */
+  readonly late?: 'not begun' | 'begun'
+}
+
+/** The sender gives a call up, and wants to know whether it was begun. */
+export interface OverEnvelope {
+  readonly kind: 'over'
+  readonly id: string
+  readonly from: string
+  /** Not `toRun`: a version that knows no deadlines must not take it for a call. */
+  readonly ofRun: number
+  readonly message: string
+  readonly taskId?: string | undefined
 }
 
 /** A fact for every node. */
@@ -53,4 +72,6 @@ export interface Transport extends Disposable {
   broadcast(envelope: NewsEnvelope): Promise<void>
   /** Removes what is stored for a node that is gone for good. */
   forget(node: string): Promise<void>
+  /** How it is connected; absent where there is nothing to connect to. */
+  figures?(): TransportFigures
 }

@@ -41,8 +41,12 @@ export interface ClusterOptions {
   readonly onFenced: (reason: string) => void
 }
 
-const lingering = defineMessage<{ epoch: number; asker: string }, string[]>('cluster.lingering')
-const released = defineMessage<{ key: string }, void>('cluster.released')
+// Both are asked again until the other node has answered or is dead.
+const lingering = defineMessage<{ epoch: number; asker: string }, string[]>('cluster.lingering', undefined, {
+  timeoutMs: 10_000,
+})
+/** Answered when the work on the key has ended, which may take a while. */
+const released = defineMessage<{ key: string }, void>('cluster.released', undefined, { timeoutMs: 300_000 })
 const changed = 'cluster.changed'
 
 // Shorter than it takes the others to declare a silent node dead.

@@ -119,12 +119,24 @@ export function defineConfig<T>(spec: ConfigDefinition<T>): ConfigDefinition<T> 
 export interface Message<I = unknown, O = unknown> {
   readonly name: string
   readonly key: ((input: I) => string) | undefined
+  /** How long its caller waits for another node. */
+  readonly timeoutMs: number
   readonly __output?: O
 }
 
-/** Declares an internal message. Without a key it runs on the node that sends it. */
-export function defineMessage<I, O>(name: string, key?: (input: I) => string): Message<I, O> {
-  return { name, key }
+/** How long a message may take on another node when it does not say: as long as in the original. */
+const DEFAULT_TIMEOUT_MS = 30 * 60_000
+
+/**
+ * Declares an internal message. Without a key it runs on the node that sends it. `timeoutMs` bounds a call to another node, waiting
+ * included; on its own node a call takes as long as it takes.
+ */
+export function defineMessage<I, O>(
+  name: string,
+  key?: (input: I) => string,
+  options: { readonly timeoutMs?: number } = {},
+): Message<I, O> {
+  return { name, key, timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS }
 }
 
 function lowerCamel(name: string): string {

@@ -1,3 +1,4 @@
+export { currentDeadlineMs, withDeadline, withoutDeadline } from './deadline.ts'
 export { type Disposable, Scope } from './disposable.ts'
 export {
   CloudError,

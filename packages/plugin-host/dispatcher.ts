@@ -11,6 +11,7 @@ import {
   newUuid,
   sysErrors,
   toErrorBody,
+  withoutDeadline,
 } from '#kernel'
 import type { QueryEngine, QueryRequest } from '#query'
 import type { WorkflowEngine } from '#workflow'
@@ -177,7 +178,8 @@ async function submit(deps: Deps, given: ApiRequest, passes = MAX_PASSES): Promi
     deps.admission.leave(accountUuid)
     throw error
   }
-  void runJob(deps, prepared, jobUuid).finally(() => deps.admission.leave(accountUuid))
+  // Whoever brought it waits for its acceptance only.
+  void withoutDeadline(() => runJob(deps, prepared, jobUuid)).finally(() => deps.admission.leave(accountUuid))
   return { jobUuid }
 }
 

@@ -36,7 +36,9 @@ export interface Forwarder {
 const answerCall = defineMessage<ForwardedCall, ApiReply>('api.answer')
 const submitCall = defineMessage<ForwardedCall, Accepted>('api.submit')
 export const jobResult = defineMessage<{ jobUuid: string }, JobResult>('job.result')
-const jobProgress = defineMessage<{ jobUuid: string }, Progress | undefined>('job.progress')
+const jobProgress = defineMessage<{ jobUuid: string }, Progress | undefined>('job.progress', undefined, {
+  timeoutMs: 10_000,
+})
 
 export interface Progress {
   readonly apiName: string
@@ -74,8 +76,9 @@ export function createForwarder({ bus, cluster, jobs, registrations }: Forwarder
       } catch (error) {
         const jobUuid = request.jobUuid ?? ''
         // It died, perhaps after it had accepted the call: then whoever takes its work over ends the job.
-        if (isOneOf(error, clusterErrors.nodeGone) && (await jobs.status(jobUuid)) !== undefined)
-          return { jobUuid }
+        // Or it has not said in time whether it did.
+        const mayBeAccepted = isOneOf(error, clusterErrors.nodeGone) || isOneOf(error, sysErrors.timeout)
+        if (mayBeAccepted && (await jobs.status(jobUuid)) !== undefined) return { jobUuid }
         throw error
       }
     },

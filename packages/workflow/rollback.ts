@@ -1,4 +1,4 @@
-import { CloudError, currentTask, describeError, toErrorBody, withTask } from '#kernel'
+import { CloudError, currentTask, describeError, toErrorBody, withoutDeadline, withTask } from '#kernel'
 import type { AnyStep, StepContext, Workflow } from './define.ts'
 import type { EngineDeps } from './engine.ts'
 import type { StepRow } from './journal.ts'
@@ -64,12 +64,13 @@ async function record(context: StepContext, what: string, write: () => Promise<v
   }
 }
 
-/** Runs `work` for the same task, but nothing it calls sees that the task was cancelled. */
+/** Runs `work` for the same task, but nothing it calls sees that the task was cancelled or that nobody waits for it any more. */
 function shielded<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   const task = currentTask()
-  if (task === undefined) return work()
+  if (task === undefined) return withoutDeadline(work)
   const { id, name } = task
-  return withTask({ id, name, signal, progress: (percent, message) => task.progress(percent, message) }, work)
+  const progress = (percent: number | undefined, message: string) => task.progress(percent, message)
+  return withTask({ id, name, signal, progress }, () => withoutDeadline(work))
 }
 
 async function undo(

@@ -14,4 +14,6 @@ export interface Whereabouts {
 }
 
 /** Asks the node that runs a task. */
-export const tellWhereabouts = defineMessage<{ taskId: string }, Whereabouts>('task.whereabouts')
+export const tellWhereabouts = defineMessage<{ taskId: string }, Whereabouts>('task.whereabouts', undefined, {
+  timeoutMs: 10_000,
+})
