@@ -7,6 +7,7 @@ export {
   type MessageHandler,
   type Routes,
 } from './bus.ts'
+export type { BusFigures, TransportFigures } from './bus-traffic.ts'
 export { createEvents, defineEvent, type Events, type EventType } from './events.ts'
 export { createMemoryHub, type Fate, type MemoryHub } from './memory-transport.ts'
 export { probeBrokers } from './probe-rabbit.ts'

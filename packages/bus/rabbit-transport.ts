@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Connection, type Consumer } from 'rabbitmq-client'
 import { CloudError, describeError, type Logger, sysErrors } from '#kernel'
+import { propertiesOf, withTimeGoneBy } from './rabbit-properties.ts'
 import type { Envelope, Transport } from './transport.ts'
 
 export interface RabbitOptions {
@@ -35,8 +36,20 @@ export const queueOfNode = (node: string): string => `zstack.node.${node}`
 export function createRabbitTransport(node: string, options: RabbitOptions, log: Logger): Transport {
   const connection = connect(options)
   let consumer: Consumer | undefined
+  let connections = 0
+  let isBlocked = false
   connection.on('connection', () => {
+    connections += 1
+    isBlocked = false
     log.info({ brokers: options.brokers }, 'connected to a message broker')
+  })
+  connection.on('connection.blocked', (reason) => {
+    isBlocked = true
+    log.warn({ reason }, 'the message broker takes nothing at the moment')
+  })
+  connection.on('connection.unblocked', () => {
+    isBlocked = false
+    log.info({}, 'the message broker takes messages again')
   })
   connection.on('error', (error) => {
     log.warn({ err: describeError(error) }, 'the connection to a message broker broke')
@@ -49,8 +62,11 @@ export function createRabbitTransport(node: string, options: RabbitOptions, log:
     const begunAtMs = performance.now()
     for (let tries = 1; ; tries += 1) {
       const used = publisher
+      const sent = withTimeGoneBy(envelope, performance.now() - begunAtMs)
+      // Nobody waits for it any more.
+      if (sent === undefined) return
       try {
-        return await used.send(to, envelope)
+        return await used.send({ ...to, ...propertiesOf(sent) }, sent)
       } catch (error) {
         if (isClosed || performance.now() - begunAtMs > PATIENCE_MS) throw error
         await pause(Math.min(RETRY_MS.high, RETRY_MS.low * tries), undefined, { ref: false })
@@ -83,6 +99,12 @@ export function createRabbitTransport(node: string, options: RabbitOptions, log:
     forget: async (gone) => {
       await connection.queueDelete({ queue: queueOfNode(gone) })
     },
+    figures: () => ({
+      // When blocked it is not ready, yet connected.
+      isConnected: connection.ready || isBlocked,
+      isBlocked,
+      reconnects: Math.max(0, connections - 1),
+    }),
     dispose: async () => {
       isClosed = true
       await consumer?.close()

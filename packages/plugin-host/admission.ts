@@ -36,6 +36,8 @@ export interface AdmissionFigures {
   readonly waiting: number
   /** Of those that wait now; 0 when none does. */
   readonly oldestWaitMs: number
+  /** Calls refused since the start, by the global configuration that says so. */
+  readonly refused: ReadonlyMap<string, number>
 }
 
 /**
@@ -55,6 +57,15 @@ export interface Admission {
   close(reason: CloudError): void
 }
 
+interface ConfigName {
+  readonly category: string
+  readonly name: string
+}
+
+function nameOf({ category, name }: ConfigName): string {
+  return `${category}.${name}`
+}
+
 interface Entry extends AdmissionJob {
   readonly seq: number
   readonly enqueuedAtMs: number
@@ -71,6 +82,7 @@ class JobAdmission implements Admission {
   readonly #running = new Set<Entry>()
   readonly #slow = new Set<Entry>()
   readonly #unfinishedOf = new Map<string, number>()
+  readonly #refused = new Map([maxUnfinishedJobs, maxUnfinishedJobsPerAccount].map((c) => [nameOf(c), 0]))
   #unfinished = 0
   #seq = 0
   #timer: NodeJS.Timeout | undefined
@@ -94,6 +106,7 @@ class JobAdmission implements Admission {
       slow: this.#slow.size,
       waiting: this.#waiting.size,
       oldestWaitMs: oldest === undefined ? 0 : performance.now() - oldest.enqueuedAtMs,
+      refused: this.#refused,
     }
   }
 
@@ -232,8 +245,9 @@ class JobAdmission implements Admission {
     this.#startNext()
   }
 
-  #refusal(who: string, unfinished: number, limit: { category: string; name: string }): CloudError {
-    const name = `${limit.category}.${limit.name}`
+  #refusal(who: string, unfinished: number, limit: ConfigName): CloudError {
+    const name = nameOf(limit)
+    this.#refused.set(name, (this.#refused.get(name) ?? 0) + 1)
     // The longer the first in line has waited by now, the later is there room.
     const retryAfterSeconds = Math.min(60, Math.max(1, Math.ceil(this.figures.oldestWaitMs / 2000)))
     const details = `${who} ${unfinished} unfinished API calls, as many as the global configuration ${name} allows; wait until some have ended, then repeat the call`

@@ -2,7 +2,7 @@ import { ringShare } from '#bus'
 import { type PluginContext, workEntries } from '#plugin-host'
 import type { NodeFacts } from '#plugins/management-node/contract/extensions.ts'
 import type { EventLoopMeter } from './event-loop.ts'
-import { waitingJobs } from './work-metrics.ts'
+import { waitingJobs } from './queue-metrics.ts'
 
 /** How much there is to do on this node, and how it keeps up. */
 export function factsOf(ctx: PluginContext, eventLoop: EventLoopMeter): NodeFacts {

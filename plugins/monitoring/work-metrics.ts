@@ -1,57 +1,27 @@
 import { agentTraffic } from '#agent-rpc'
 import { ringShare } from '#bus'
 import { count } from '#db'
-import type { QueueEntry } from '#kernel'
-import { type PluginContext, SLOTS, workEntries } from '#plugin-host'
+import type { PluginContext } from '#plugin-host'
 import { host } from '#plugins/host/contract/resources.ts'
 import { hostStatus } from '#plugins/host/contract/states.ts'
 import { workflow, workflowState } from '#plugins/workflow/contract/resources.ts'
+import { admissionMetrics } from './admission-metrics.ts'
+import { busMetrics } from './bus-metrics.ts'
 import type { MetricSource } from './contract/extensions.ts'
+import { queueMetrics } from './queue-metrics.ts'
 
 /** What the node is doing: each part by itself, so that a database that does not answer hides only its own. */
 export function workMetrics(ctx: PluginContext): readonly MetricSource[] {
   return [
     queueMetrics(ctx),
+    admissionMetrics(ctx),
+    busMetrics(ctx),
     callMetrics(ctx),
     clusterMetrics(ctx),
     databaseMetrics(ctx),
     workflowMetrics(ctx),
     hostMetrics(ctx),
   ]
-}
-
-function queueMetrics(ctx: PluginContext): MetricSource {
-  return {
-    name: 'queues',
-    tell: (sink) => {
-      const entries = workEntries(ctx)
-      for (const [kind, own] of Map.groupBy(entries, ({ key }) => kindOf(key))) {
-        const waiting = own.filter((entry) => !entry.running)
-        const longestMs = Math.max(0, ...waiting.map(({ sinceMs }) => sinceMs))
-        sink.gauge('queue_running', 'Work under way in queues.', own.length - waiting.length, { kind })
-        sink.gauge('queue_waiting', 'Work that waits in queues.', waiting.length, { kind })
-        sink.gauge('queue_oldest_wait_seconds', 'The longest wait by now.', longestMs / 1000, { kind })
-      }
-      const running = ctx.jobs.running().length
-      const waiting = waitingJobs(entries)
-      sink.gauge('jobs', 'API calls under way.', running - waiting, { state: 'running' })
-      sink.gauge('jobs', 'API calls under way.', waiting, { state: 'waiting' })
-    },
-  }
-}
-
-/** `vm:5f…` -> `vm`. */
-function kindOf(key: string): string {
-  const at = key.indexOf(':')
-  if (at >= 0) return key.slice(0, at)
-  return key === SLOTS ? SLOTS : 'other'
-}
-
-/** Calls that wait for their turn in some queue. */
-export function waitingJobs(entries: readonly QueueEntry[]): number {
-  const waiting = new Set<string>()
-  for (const { running, taskId } of entries) if (!running && taskId !== undefined) waiting.add(taskId)
-  return waiting.size
 }
 
 function callMetrics({ meters }: PluginContext): MetricSource {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { Connection } from 'rabbitmq-client'
 import { defineMessage } from '#contract'
-import { KeyedQueues, newUuid, silentLogger } from '#kernel'
+import { KeyedQueues, newUuid, silentLogger, waitFor } from '#kernel'
 import { type Rabbitmq, startRabbitmq } from '#testkit'
 import { type ClusterBus, createClusterBus } from '../bus.ts'
 import { createRabbitTransport, queueOfNode } from '../rabbit-transport.ts'
@@ -76,12 +77,77 @@ describe('RabbitMQ', () => {
     await a.bus.callNode(b.name, echo, { n: -1 })
     const begunAt = performance.now()
     const calls = Array.from({ length: 3_000 }, (_, n) => a.bus.callNode(b.name, echo, { n }))
+    assert.deepEqual(a.bus.figures()?.transport, { isConnected: true, isBlocked: false, reconnects: 0 })
     await brokers.kill(0)
     const answers = await Promise.all(calls)
     t.diagnostic(`all answered ${Math.round(performance.now() - begunAt)} ms after the broker was killed`)
     assert.deepEqual(answers, [...answers.keys()])
     assert.equal(new Set(b.done).size, b.done.length, 'a call was done twice')
+    const figures = a.bus.figures()
+    assert.deepEqual([figures?.unanswered, figures?.byMessage.get('echo')?.answered], [0, 3_001])
+    assert.ok(figures?.transport?.isConnected && figures.transport.reconnects >= 1)
     await brokers.start(0)
+  })
+
+  /** What an operator's tools see: the queue of a node that does not consume, and a connection to it. */
+  const openQueue = async (t: TestContext) => {
+    const node = newUuid()
+    const transport = transportOf(node)
+    await transport.open(async () => {})
+    await transport.dispose()
+    const [{ host, port } = { host: '', port: 0 }] = brokers.endpoints
+    const { user: username, password } = brokers
+    const rabbit = new Connection({ hostname: host, port, username, password })
+    t.after(() => rabbit.close())
+    const queue = queueOfNode(node)
+    const depth = async () => (await rabbit.queueDeclare({ queue, passive: true })).messageCount
+    const take = () => waitFor('a message to be stored', () => rabbit.basicGet({ queue, noAck: true }))
+    return { node, depth, take }
+  }
+  /** The broker adds some of its own. */
+  const ours = (headers: Record<string, unknown> = {}) =>
+    Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('zstack-')))
+  const trace = { 'zstack-from': 'a', 'zstack-task': 'task-1' }
+  const call = {
+    kind: 'call',
+    id: 'a.1.7',
+    from: 'a',
+    toRun: 1,
+    message: 'vm.attach',
+    input: {},
+    passes: 0,
+  } as const
+
+  test('task and message can be read from a stored message without opening it', async (t) => {
+    const { node, take } = await openQueue(t)
+    const transport = transportOf(newUuid())
+    t.after(() => transport.dispose())
+    await transport.send(node, { ...call, taskId: 'task-1', leftMs: 60_000 })
+    const { type, correlationId, expiration, headers } = await take()
+    assert.deepEqual([type, correlationId, ours(headers)], ['call vm.attach', 'a.1.7', trace])
+    assert.ok(Number(expiration) > 50_000 && Number(expiration) <= 60_000, `it expires in ${expiration} ms`)
+    await transport.send(node, {
+      kind: 'reply',
+      id: 'a.1.7',
+      from: 'a',
+      message: 'vm.attach',
+      taskId: 'task-1',
+    })
+    const reply = await take()
+    const read = [reply.type, reply.correlationId, ours(reply.headers), reply.expiration]
+    assert.deepEqual(read, ['reply vm.attach', 'a.1.7', trace, undefined])
+  })
+
+  test('the broker drops a call that nobody waits for any more', async (t) => {
+    const { node, depth } = await openQueue(t)
+    const transport = transportOf(newUuid())
+    t.after(() => transport.dispose())
+    await transport.send(node, { ...call, leftMs: 60_000 })
+    await waitFor('the call to be stored', async () => (await depth()) === 1)
+    const other = await openQueue(t)
+    await transport.send(other.node, { ...call, leftMs: 100 })
+    await waitFor('the call to be dropped', async () => (await other.depth()) === 0)
+    assert.equal(await depth(), 1)
   })
 
   test('a node that is gone for good leaves no queue', async (t) => {

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { defineMessage } from '#contract'
 import { waitFor } from '#kernel'
 import { definePlugin } from '#plugin-host'
 import { createVm, startCloudWithVm } from '#plugins/vm/cases/vm-scene.ts'
 import { rebootVmInstance, stopVmInstance } from '#plugins/vm/contract/power-apis.ts'
 import { startStuckCloud } from '#plugins/workflow/cases/stuck-scene.ts'
 import { allPlugins } from '#server/plugins.ts'
-import { createTestCloud } from '#testkit'
+import { createTestCloud, createTestCluster } from '#testkit'
 import { metricSource } from '../contract/extensions.ts'
 import { serveCloud } from './serve-cloud.ts'
 
@@ -69,6 +70,61 @@ test('the work of a node is told in numbers', async (t) => {
   for (const [key, value] of now) if (key.startsWith('zstack_scrape_incomplete')) assert.equal(value, 0, key)
   hold.release()
   await Promise.all([stop, reboot.catch(() => 'refused: it is stopped')])
+})
+
+test('how calls are let in is told: who runs, who waits and for how long, who was refused', async (t) => {
+  const { cloud, dc, vm, host } = await startCloudWithVm(t)
+  const url = await serveCloud(t, cloud)
+  const { config } = cloud.cloud.context
+  const told = async (name: string) => (await scrape(url)).get(`zstack_admission_${name}`)
+  assert.deepEqual([await told('unfinished'), await told('jobs{state="running"}')], [0, 0])
+  await config.set('apiJob', 'parallelismDegree', 1)
+  const hold = host.knobs.hold('stopVm')
+  t.after(() => hold.release())
+  const stop = cloud.call(stopVmInstance, { uuid: vm.uuid })
+  await hold.waiting
+  const reboots = [1, 2].map(() =>
+    cloud.call(rebootVmInstance, { uuid: vm.uuid }).catch(() => 'it is stopped'),
+  )
+  await waitFor('both to wait', async () => (await told('jobs{state="waiting"}')) === 2)
+  const values = await scrape(url)
+  assert.equal(values.get('zstack_admission_unfinished'), 3)
+  assert.equal(values.get('zstack_admission_jobs{state="running"}'), 1)
+  assert.ok(Number(values.get('zstack_admission_oldest_wait_seconds')) > 0)
+  assert.equal(values.get('zstack_queue_deepest{kind="vm"}'), 2)
+  await config.set('apiJob', 'slowAfter', 0)
+  // Somebody who lacks only a slot gets that of the stop.
+  await createVm(cloud, dc, { name: 'second' })
+  assert.equal(await told('jobs{state="slow"}'), 1)
+  await config.set('apiJob', 'maxUnfinished', 3)
+  const name = 'refused_total{limit="apiJob.maxUnfinished"}'
+  assert.equal(await told(name), 0)
+  await assert.rejects(cloud.call(rebootVmInstance, { uuid: vm.uuid }), { code: 'LOAD.1001' })
+  assert.equal(await told(name), 1)
+  hold.release()
+  await Promise.all([stop, ...reboots])
+  assert.deepEqual([await told('unfinished'), await told('jobs{state="waiting"}')], [0, 0])
+})
+
+test('work between nodes is told by both of them', async (t) => {
+  const { nodes } = await createTestCluster(t, 2)
+  const [a, b] = nodes
+  assert.ok(a !== undefined && b !== undefined)
+  const [urlOfA, urlOfB] = [await serveCloud(t, a), await serveCloud(t, b)]
+  const look = defineMessage<object, number>('monitoring.test')
+  const gate = Promise.withResolvers<number>()
+  b.cloud.context.serve(look, () => gate.promise)
+  const call = a.cloud.context.bus.callNode(b.nodeUuid, look, {})
+  const total = 'zstack_node_calls_total{message="monitoring.test"}'
+  const before = await scrape(urlOfA)
+  assert.equal(before.get(total), 1)
+  assert.ok(Number(before.get('zstack_node_calls_unanswered')) >= 1)
+  const begun = 'zstack_node_calls_received{state="begun"}'
+  await waitFor('the other to work on it', async () => Number((await scrape(urlOfB)).get(begun)) >= 1)
+  gate.resolve(1)
+  await call
+  const ended = 'zstack_node_calls_ended_total{message="monitoring.test",outcome="answered"}'
+  assert.equal((await scrape(urlOfA)).get(ended), 1)
 })
 
 test('stuck workflows are counted', async (t) => {
