@@ -31,7 +31,7 @@ export {
 } from './client.ts'
 export { type EpochStore, refuseStale } from './epoch-gate.ts'
 export { EVENTS_LOST } from './event-log.ts'
-export { limitCalls } from './limited.ts'
+export { type CommandLane, limitCalls } from './limited.ts'
 export { createLocalAgent, type LocalAgent } from './local.ts'
 export type { Peer, PeerRoute, RouteRequest, UpgradeRoute } from './routes.ts'
 export type { SenderEpoch } from './sender-epoch.ts'

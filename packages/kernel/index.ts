@@ -13,6 +13,7 @@ export {
   uuidTaken,
 } from './errors.ts'
 export { isUuid, newOrderedUuid, newToken, newUuid } from './ids.ts'
+export { Lanes, type LaneWork } from './lanes.ts'
 export { createLogger, type Logger, silentLogger, withoutSecrets } from './log.ts'
 export { heldKeys, KeyedQueues, Limiter, type QueueEntry, withHeldKeys } from './queues.ts'
 export { createSecretBox, type SecretBox } from './secret-box.ts'

@@ -10,7 +10,7 @@ import {
 import { type Cluster, createCluster } from '#cluster'
 import type { Api } from '#contract'
 import { type Database, migrate } from '#db'
-import { CloudError, describeError, KeyedQueues, type Logger, Scope, sysErrors } from '#kernel'
+import { CloudError, describeError, KeyedQueues, Lanes, type Logger, Scope, sysErrors } from '#kernel'
 import { createQueryEngine, createRegistry } from '#query'
 import { createJournal, createNoJournal, createWorkflowEngine, type WorkflowObserver } from '#workflow'
 import { type Admission, createAdmission } from './admission.ts'
@@ -128,6 +128,7 @@ async function leaveInOrder(cluster: Cluster, jobs: Jobs, log: Logger): Promise<
 function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
   const { db, node: given, log, transport } = options
   const queues = new KeyedQueues()
+  const lanes = new Lanes()
   const registry = createRegistry(plugins.flatMap((p) => p.resources))
   const loaded = Promise.withResolvers<void>()
   const fenced = options.onFenced ?? (() => undefined)
@@ -152,6 +153,8 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
   const askNode = (to: string, jobUuid: string) => bus.callNode(to, jobResult, { jobUuid })
   const jobs = createJobs({ db, owner, isAlive, askNode })
   const config = createConfig([...admissionConfigs, ...plugins.flatMap((p) => p.configs)])
+  // Any number may be the limit of lanes; looking at all of them costs less than knowing which.
+  for (const definition of config.definitions()) config.onChange(definition, () => lanes.admit())
   const takeover = createTakeover({ cluster, queues, workflows, jobs, log, loaded: loaded.promise })
   const sender = {
     // What a node may have lost by now it must not touch, even when nobody has told the agent.
@@ -163,7 +166,20 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
   }
   const node = transport === undefined ? given : { ...given, sender }
   return {
-    ...{ db, node, log, queues, cluster, clusterBus, bus, workflows, jobs, takeover, loaded: loaded.resolve },
+    ...{
+      db,
+      node,
+      log,
+      queues,
+      lanes,
+      cluster,
+      clusterBus,
+      bus,
+      workflows,
+      jobs,
+      takeover,
+      loaded: loaded.resolve,
+    },
     query: createQueryEngine(db, registry),
     config,
     admission: createAdmission(config),
@@ -200,6 +216,7 @@ interface Parts {
   readonly loaded: () => void
   readonly db: Database
   readonly queues: KeyedQueues
+  readonly lanes: Lanes
   readonly query: PluginContext['query']
   readonly workflows: PluginContext['workflows']
   readonly jobs: Jobs

@@ -4,6 +4,7 @@ export { type Driver, defineDriver, defineHook, type Hook } from './extension.ts
 export { progressOf } from './forward.ts'
 export { authenticator, type Cloud, type CloudOptions, createCloud } from './host.ts'
 export type { JobResult, JobStatus, Jobs, ProgressEntry } from './jobs.ts'
+export { type ConfiguredLane, laneOf } from './lane.ts'
 export type { Meters } from './meters.ts'
 export { migrationsOf, schemaLevel } from './migrations.ts'
 export {

@@ -3,7 +3,7 @@ import type { Bus, Events } from '#bus'
 import type { Cluster } from '#cluster'
 import type { Api, ConfigDefinition, Infer, Input, Message, Output, Resource, Shape } from '#contract'
 import type { Database, Migration } from '#db'
-import type { Disposable, KeyedQueues, Logger } from '#kernel'
+import type { Disposable, KeyedQueues, Lanes, Logger } from '#kernel'
 import type { QueryEngine } from '#query'
 import type { Workflow, WorkflowEngine } from '#workflow'
 import type { Admission } from './admission.ts'
@@ -65,6 +65,8 @@ export interface PluginContext {
   readonly events: Events
   /** Queues of this node alone; work on a resource goes through `bus.enter` or a message, which know its owner. */
   readonly queues: KeyedQueues
+  /** What bounds the work on one host, storage or image server; see `laneOf`. */
+  readonly lanes: Lanes
   readonly workflows: WorkflowEngine
   readonly jobs: Jobs
   readonly admission: Admission

@@ -3,7 +3,7 @@ import { zoneHook } from '#plugins/zone/contract/extensions.ts'
 import { createAddWorkflow } from './add-workflow.ts'
 import { createConnections } from './connections.ts'
 import { queryBackupStorage } from './contract/apis.ts'
-import { autoReconnect, pingInterval, pingParallelism, reservedCapacity } from './contract/configs.ts'
+import * as configs from './contract/configs.ts'
 import {
   addBackupStorage,
   connectBackupStorage,
@@ -21,7 +21,7 @@ export const backupStoragePlugin = definePlugin({
   name: 'backup-storage',
   needs: ['zone', 'tag'],
   resources: [backupStorage, backupStorageZoneRef],
-  configs: [pingInterval, pingParallelism, autoReconnect, reservedCapacity],
+  configs: Object.values(configs),
   migrations: backupStorageMigrations,
   setup(ctx) {
     const connections = createConnections(ctx)
@@ -35,6 +35,6 @@ export const backupStoragePlugin = definePlugin({
     ctx.serve(imageAddress, ({ backupStorageUuid }) => connections.imageAddress(backupStorageUuid))
     ctx.hook(zoneHook, { beforeDelete: (zoneUuid) => refuseAttachedZone(ctx.db, zoneUuid) })
     const pingAll = createPing(ctx, connections)
-    ctx.every('ping of backup storages', () => ctx.config.get(pingInterval), pingAll, 'each node')
+    ctx.every('ping of backup storages', () => ctx.config.get(configs.pingInterval), pingAll, 'each node')
   },
 })

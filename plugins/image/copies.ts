@@ -1,7 +1,7 @@
 import { deleteImage, downloadImage } from '#agents/backup-storage/contract/index.ts'
 import { findOne } from '#db'
-import { CloudError, currentTask, Limiter } from '#kernel'
-import type { PluginContext } from '#plugin-host'
+import { CloudError, currentTask } from '#kernel'
+import { laneOf, type PluginContext } from '#plugin-host'
 import { backupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
 import { backupStorage } from '#plugins/backup-storage/contract/resources.ts'
 import {
@@ -45,19 +45,13 @@ export interface Copies {
 }
 
 export function createCopies(ctx: PluginContext): Copies {
-  const limiters = new Map<string, Limiter>()
-  const limiterOf = (uuid: string) => {
-    const limiter = limiters.get(uuid) ?? new Limiter(() => ctx.config.get(downloadParallelism))
-    limiters.set(uuid, limiter)
-    return limiter
-  }
   const clientOf = async (uuid: string) => {
     const storage = await findOne(ctx.db, backupStorage, { uuid })
     return storage && ctx.driver(backupStorageConnector, storage.type).client(uuid)
   }
   return {
-    download: ({ backupStorageUuid, backupStorageName, url, format, ...limits }, { taskId, signal }) =>
-      limiterOf(backupStorageUuid).run(async () => {
+    download: ({ backupStorageUuid, backupStorageName, url, format, ...limits }, { taskId, signal }) => {
+      const run = async () => {
         const client = await clientOf(backupStorageUuid)
         if (client === undefined) throw new Error('the backup storage was removed in the meantime')
         const input = {
@@ -74,7 +68,10 @@ export function createCopies(ctx: PluginContext): Copies {
           timeoutMs: ctx.config.get(downloadTimeout) * 1000,
           onProgress: (percent) => task?.progress(Math.min(99, percent), `download to ${backupStorageName}`),
         })
-      }),
+      }
+      const lane = laneOf(ctx, `image-downloads:${backupStorageUuid}`, downloadParallelism)
+      return lane.run({ label: downloadImage.name, signal, run })
+    },
     delete: async ({ backupStorageUuid, imagePath }) => {
       const client = await clientOf(backupStorageUuid)
       if (client === undefined) return

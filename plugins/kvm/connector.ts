@@ -1,13 +1,14 @@
 import type { AgentTransport, ServerAccess } from '#agent-deploy'
 import { type AgentConnection, limitCalls, type RemoteAgent } from '#agent-rpc'
-import { hostFacts, probeAcceleration } from '#agents/kvm-host/contract/host.ts'
+import { hostFacts, hostPing, probeAcceleration } from '#agents/kvm-host/contract/host.ts'
 import { findOne, get, update } from '#db'
-import { currentTask, type Disposable, describeError, Limiter, parseSize, type SecretBox } from '#kernel'
+import { currentTask, type Disposable, describeError, parseSize, type SecretBox } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { submitGarbage } from '#plugins/garbage-collector/contract/messages.ts'
 import type { HostConnector, HostFacts } from '#plugins/host/contract/extensions.ts'
 import { type Host, host } from '#plugins/host/contract/resources.ts'
-import { forgetEpoch, hostParallelism, reservedMemory } from './contract/configs.ts'
+import { commandLaneOf } from './contract/command-lane.ts'
+import { forgetEpoch, reservedMemory } from './contract/configs.ts'
 import { type KVMHost, kvmHost } from './contract/resources.ts'
 import { leftAgent } from './left-agent.ts'
 
@@ -35,7 +36,7 @@ export function createKvmConnector(
       client.close()
       return other
     }
-    const limited = limitCalls(client, new Limiter(() => ctx.config.get(hostParallelism)))
+    const limited = limitCalls(client, commandLaneOf(ctx, uuid), [hostPing.name])
     clients.set(uuid, limited)
     return limited
   }

@@ -1,8 +1,8 @@
 import type { AgentClient } from '#agent-rpc'
 import * as calls from '#agents/kvm-host/contract/storage.ts'
 import { find, findOne, oneOf, remove } from '#db'
-import { describeError, formatSize, Limiter } from '#kernel'
-import type { PluginContext } from '#plugin-host'
+import { currentTask, describeError, formatSize } from '#kernel'
+import { laneOf, type PluginContext } from '#plugin-host'
 import { imageAddress } from '#plugins/backup-storage/contract/messages.ts'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
 import type { PlacementSpec, Rejection } from '#plugins/host/contract/extensions.ts'
@@ -25,14 +25,8 @@ export function localStorageDriver(ctx: PluginContext): PrimaryStorageDriver {
   const { db, config } = ctx
   const books = capacity.booksOf(ctx)
   const agent = (hostUuid: string) => agentOfHost(ctx, hostUuid)
-  const copies = new Map<string, Limiter>()
-  const copiesFrom = (backupStorageUuid: string) => {
-    const limiter = copies.get(backupStorageUuid) ?? new Limiter(() => config.get(imageCopyParallelism))
-    copies.set(backupStorageUuid, limiter)
-    return limiter
-  }
   const cached = (storage: PrimaryStorage, hostUuid: string, image: ImageSource) =>
-    bringImage(ctx, storage, hostUuid, image, copiesFrom(image.backupStorageUuid))
+    bringImage(ctx, storage, hostUuid, image)
 
   return {
     hostBound: true,
@@ -107,7 +101,6 @@ async function bringImage(
   storage: PrimaryStorage,
   hostUuid: string,
   image: ImageSource,
-  copies: Limiter,
 ): Promise<string> {
   const path = cachePath(storage.url, image)
   const row = {
@@ -132,7 +125,9 @@ async function bringImage(
       format: image.format,
     })
   // What is there already is only looked at; a real copy loads the image server.
-  const copy = known === undefined ? copies.run(call) : call()
+  const copies = laneOf(ctx, `image-copies:${image.backupStorageUuid}`, imageCopyParallelism)
+  const work = { label: calls.cacheImage.name, signal: currentTask()?.signal, run: call }
+  const copy = known === undefined ? copies.run(work) : call()
   await copy.catch(async (error: unknown) => {
     await releaseMissing(ctx, agent, row)
     throw error

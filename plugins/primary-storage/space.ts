@@ -8,6 +8,7 @@ import { primaryStorageErrors } from './contract/errors.ts'
 import { spaceLedger, type VolumePlace } from './contract/extensions.ts'
 import * as messages from './contract/messages.ts'
 import { type PrimaryStorage, primaryStorage } from './contract/resources.ts'
+import { workOn } from './storage-work.ts'
 import { driverOf, getStorage, isAttached, ledger, storagesOfCluster } from './store.ts'
 
 export function serveSpace(ctx: PluginContext): void {
@@ -25,20 +26,25 @@ export function serveSpace(ctx: PluginContext): void {
   ctx.serve(messages.makeVolume, async ({ place, image }) => {
     const storage = await getStorage(ctx.db, place.primaryStorageUuid)
     const driver = driverOf(ctx, storage)
-    return image === undefined
-      ? driver.createEmpty(storage, place)
-      : driver.createFromImage(storage, place, image)
+    return workOn(ctx, storage, { label: 'make a volume', hostUuid: place.hostUuid }, () =>
+      image === undefined
+        ? driver.createEmpty(storage, place)
+        : driver.createFromImage(storage, place, image),
+    )
   })
   ctx.serve(messages.deleteVolumeFile, async ({ volumeUuid, primaryStorageUuid, installPath }) => {
     const storage = await getStorage(ctx.db, primaryStorageUuid)
     const driver = driverOf(ctx, storage)
     for (const hostUuid of await driver.hostsOf(volumeUuid))
-      await driver.delete(storage, { volumeUuid, installPath, hostUuid })
+      await workOn(ctx, storage, { label: 'delete a volume', hostUuid }, () =>
+        driver.delete(storage, { volumeUuid, installPath, hostUuid }),
+      )
   })
   ctx.serve(messages.provideIso, async ({ hostUuid, clusterUuid, image }) => {
     const storage = (await storagesOfCluster(ctx.db, clusterUuid)).find(usable)
     if (storage === undefined) throw noStorage(clusterUuid)
-    return { path: await driverOf(ctx, storage).provideIso(storage, hostUuid, image) }
+    const bring = () => driverOf(ctx, storage).provideIso(storage, hostUuid, image)
+    return { path: await workOn(ctx, storage, { label: 'bring an ISO', hostUuid }, bring) }
   })
   ctx.provide(spaceLedger, 'primary storage', ledger)
   ctx.hook(hostFilter, {

@@ -5,6 +5,7 @@ import { findOne, get, update } from '#db'
 import { currentTask, type Disposable, describeError, type SecretBox } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import type { BackupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
+import { limitStorageCalls } from '#plugins/backup-storage/contract/storage-lane.ts'
 import { submitGarbage } from '#plugins/garbage-collector/contract/messages.ts'
 import { forgetEpoch } from './contract/configs.ts'
 import { type SftpBackupStorage, sftpBackupStorage } from './contract/resources.ts'
@@ -16,7 +17,7 @@ const DEFAULT_AGENT_PORT = 7171
 export type SftpConnector = BackupStorageConnector & Disposable
 
 export function createConnector(
-  ctx: Pick<PluginContext, 'bus' | 'config' | 'db' | 'log'>,
+  ctx: Pick<PluginContext, 'bus' | 'config' | 'db' | 'lanes' | 'log'>,
   secrets: SecretBox,
   transport: AgentTransport,
 ): SftpConnector {
@@ -33,7 +34,8 @@ export function createConnector(
 
   const open = async (uuid: string): Promise<AgentClient> => {
     const { hostname, agentPort } = await get(db, sftpBackupStorage, uuid)
-    return transport.connect({ uuid, address: hostname, port: agentPort ?? DEFAULT_AGENT_PORT })
+    const agent = { uuid, address: hostname, port: agentPort ?? DEFAULT_AGENT_PORT }
+    return limitStorageCalls(ctx, uuid, await transport.connect(agent))
   }
 
   const client = (uuid: string): Promise<AgentClient> => {

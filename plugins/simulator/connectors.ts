@@ -1,12 +1,14 @@
-import { type AgentClient, createLocalAgent } from '#agent-rpc'
+import { type AgentClient, createLocalAgent, limitCalls } from '#agent-rpc'
 import { backupStorageCalls, initBackupStorage } from '#agents/backup-storage/contract/index.ts'
 import { kvmHostCalls } from '#agents/kvm-host/contract/index.ts'
 import { findOne, get } from '#db'
 import type { PluginContext } from '#plugin-host'
 import type { BackupStorageConnector } from '#plugins/backup-storage/contract/extensions.ts'
 import { backupStorage } from '#plugins/backup-storage/contract/resources.ts'
+import { limitStorageCalls } from '#plugins/backup-storage/contract/storage-lane.ts'
 import type { HostConnector } from '#plugins/host/contract/extensions.ts'
 import { type Host, host } from '#plugins/host/contract/resources.ts'
+import { commandLaneOf } from '#plugins/kvm/contract/command-lane.ts'
 import { HOST_PORT, IMAGE_PORT, type SimulatedAgents } from './agents.ts'
 
 /** Hosts of the simulated world by their address; one that is not there yet comes into being with what its row says. */
@@ -19,7 +21,9 @@ export function createHostConnector(ctx: PluginContext, agents: SimulatedAgents)
     const kept = clients.get(uuid)
     if (kept !== undefined) return kept
     const row = await get(ctx.db, host, uuid)
-    const made = createLocalAgent(kvmHostCalls, simulated(row).handlers, ctx.node.sender, row.managementIp)
+    const agent = createLocalAgent(kvmHostCalls, simulated(row).handlers, ctx.node.sender, row.managementIp)
+    // As a real one, or a test would not see what waits.
+    const made = limitCalls(agent, commandLaneOf(ctx, uuid), [kvmHostCalls.hostPing.name])
     clients.set(uuid, made)
     return made
   }
@@ -54,13 +58,15 @@ export function createBackupStorageConnector(
   agents: SimulatedAgents,
 ): BackupStorageConnector {
   const addressOf = (uuid: string) => `bs-${uuid}`
-  const client = async (uuid: string) =>
-    createLocalAgent(
-      backupStorageCalls,
-      agents.backupStorage(addressOf(uuid)).handlers,
-      ctx.node.sender,
-      addressOf(uuid),
+  const client = async (uuid: string) => {
+    const address = addressOf(uuid)
+    const { handlers } = agents.backupStorage(address)
+    return limitStorageCalls(
+      ctx,
+      uuid,
+      createLocalAgent(backupStorageCalls, handlers, ctx.node.sender, address),
     )
+  }
   return {
     client,
     connect: async ({ uuid, url }) =>

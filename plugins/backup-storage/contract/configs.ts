@@ -16,6 +16,15 @@ export const pingParallelism = defineConfig({
   defaultValue: 50,
 })
 
+export const commandParallelism = defineConfig({
+  category: 'backupStorage',
+  name: 'command.parallelismDegree',
+  description:
+    'Commands of one management node a backup storage works on at the same time, downloads apart; the others wait.',
+  field: int('Commands.', [1, 1000]),
+  defaultValue: 20,
+})
+
 export const autoReconnect = defineConfig({
   category: 'backupStorage',
   name: 'connection.autoReconnectOnError',

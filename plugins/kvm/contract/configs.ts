@@ -11,8 +11,16 @@ export const reservedMemory = defineConfig({
 export const hostParallelism = defineConfig({
   category: 'kvm',
   name: 'host.syncLevel',
-  description: 'Commands a KVM host works on at the same time.',
+  description: 'Commands of one management node a KVM host works on at the same time; the others wait.',
   field: int('Commands.', [1, 1000]),
+  defaultValue: 10,
+})
+
+export const vmStartParallelism = defineConfig({
+  category: 'kvm',
+  name: 'vm.createConcurrency',
+  description: 'VMs that one KVM host starts at the same time; the others wait.',
+  field: int('VMs.', [1, 10]),
   defaultValue: 10,
 })
 

@@ -24,6 +24,15 @@ export const imageCacheInterval = defineConfig({
   defaultValue: 86_400,
 })
 
+export const storageParallelism = defineConfig({
+  category: 'primaryStorage',
+  name: 'work.parallelismDegree',
+  description:
+    'Volumes that one management node makes, copies or removes on a primary storage at the same time; on each host of one that lies on the hosts. The others wait.',
+  field: int('Volumes.', [1, 1000]),
+  defaultValue: 30,
+})
+
 export const imageCopyParallelism = defineConfig({
   category: 'primaryStorage',
   name: 'imageCache.parallelismDegree',

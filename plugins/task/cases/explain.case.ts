@@ -11,18 +11,10 @@ import { rebootVmInstance, stopVmInstance } from '#plugins/vm/contract/power-api
 import { startStuckCloud } from '#plugins/workflow/cases/stuck-scene.ts'
 import { assertRefused, type TestCloud, tempDir } from '#testkit'
 import { explainTask } from '../contract/apis.ts'
+import { explained, submit } from './explain-scene.ts'
 
 const run = promisify(execFile)
 const program = fileURLToPath(new URL('../../../cli/main.ts', import.meta.url))
-
-async function submit(cloud: TestCloud, api: typeof stopVmInstance, params: object): Promise<string> {
-  const [session] = await cloud.cloud.context.db.all('SELECT uuid FROM SessionVO', [])
-  const request = { api, params: params as Record<string, unknown>, sessionUuid: String(session?.uuid) }
-  return (await cloud.cloud.dispatcher.submit(request)).jobUuid
-}
-
-const explained = async (cloud: TestCloud, apiId: string) =>
-  (await cloud.call(explainTask, { apiId })).inventory
 
 /** The command line client as a person has it, logged in. */
 async function openCli(t: TestContext, { cloud }: TestCloud) {
@@ -47,7 +39,7 @@ test('a running task tells its step and the agent it asks; one behind it tells t
   t.after(() => hold.release())
   const stop = await submit(cloud, stopVmInstance, { uuid: vm.uuid })
   await hold.waiting
-  const reboot = await submit(cloud, rebootVmInstance as never, { uuid: vm.uuid })
+  const reboot = await submit(cloud, rebootVmInstance, { uuid: vm.uuid })
   await waitFor('the second to wait', async () => (await explained(cloud, reboot)).state === 'Waiting')
 
   const running = await explained(cloud, stop)
@@ -57,7 +49,10 @@ test('a running task tells its step and the agent it asks; one behind it tells t
   )
   assert.deepEqual(
     running.holds.map(({ queue, label }) => [queue, label]),
-    [[`vm:${vm.uuid}`, 'StopVmInstance']],
+    [
+      [`vm:${vm.uuid}`, 'StopVmInstance'],
+      [`host-commands:${vm.hostUuid}`, 'vm.stop'],
+    ],
   )
   const [flow] = running.workflows
   assert.deepEqual([flow?.name, flow?.state], ['vm.stop', 'Running'])

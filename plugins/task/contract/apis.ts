@@ -23,11 +23,16 @@ export const taskExplanation = {
   createDate: timestamp('When it was accepted.'),
   finishDate: optional(timestamp('When it ended.')),
   durationMs: long('How long it took, or has taken until now.'),
-  holds: list('Queues in which it is the one that runs.', queueEntry),
+  holds: list(
+    'Queues in which it runs: that of a resource alone, a lane of a host or storage beside others.',
+    queueEntry,
+  ),
   waits: list(
     'Queues in which it waits for its turn.',
     struct('TaskWait', 'One of them.', {
-      queue: text('Key of the queue, as vm:<uuid>; slots when as many calls run as may.'),
+      queue: text(
+        'Key of the queue, as vm:<uuid>, or of a lane, as host-commands:<uuid>; slots when as many calls run as may.',
+      ),
       forMs,
       aheadCount: int('How much comes before it.'),
       ahead: list('The first of that, at most 20; what runs comes first.', queueEntry),
