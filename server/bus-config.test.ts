@@ -36,6 +36,10 @@ test('every problem is told in a line of its own, and no password is repeated', 
   assert.ok(!problems.join().includes('hunter2'))
   assert.match(String(read('mq1:5672').problems[0]), /--bus must be amqp:\/\/USER@HOST/)
   assert.deepEqual(read(undefined, { passwordFile: 'x' }).problems, ['--bus-password-file needs --bus'])
+  assert.deepEqual(read(undefined, { authorityFile: 'x' }).problems, ['--bus-ca needs --bus'])
+  const plain = read('amqp://z@mq1', { authorityFile: '/no/such' }).problems
+  assert.match(String(plain[0]), /--bus-ca is for amqps:\/\/; with amqp:\/\/ nothing is encrypted/)
+  assert.match(String(plain[1]), /--bus-ca cannot be read: ENOENT/)
   assert.match(
     String(read('amqp://z@mq1', { passwordFile: '/no/such' }).problems[0]),
     /--bus-password-file cannot be read/,

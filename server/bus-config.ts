@@ -1,11 +1,13 @@
 import type { RabbitOptions } from '#bus'
-import { readEndpoints, readPassword, refusePassword } from './endpoints.ts'
+import { readAuthority, readEndpoints, readPassword, refusePassword } from './endpoints.ts'
 
 /** What the command line and the environment say about the message brokers. */
 export interface BusSettings {
   /** `amqp://USER@HOST[:PORT][,HOST[:PORT]...]/VHOST`, `amqps` for TLS; the node is alone when absent. */
   readonly url: string | undefined
   readonly passwordFile: string | undefined
+  /** Certificates that vouch for the brokers, for `amqps`; those of the system when absent. */
+  readonly authorityFile?: string | undefined
   /** The environment variable ZSTACK_BUS_PASSWORD. */
   readonly password: string | undefined
   /** Whether --database was given: nodes that share work share a database. */
@@ -18,9 +20,10 @@ const form = '--bus must be amqp://USER@HOST[:PORT][,HOST[:PORT]...][/VHOST], or
 
 /** Where RabbitMQ is, or undefined for a node that works alone. Adds one line to `problems` for each thing that is wrong. */
 export function readBus(settings: BusSettings, problems: string[]): RabbitOptions | undefined {
-  const { url, passwordFile, hasDatabase } = settings
+  const { url, passwordFile, authorityFile, hasDatabase } = settings
   if (url === undefined) {
     if (passwordFile !== undefined) problems.push('--bus-password-file needs --bus')
+    if (authorityFile !== undefined) problems.push('--bus-ca needs --bus')
     return undefined
   }
   if (!hasDatabase)
@@ -36,6 +39,9 @@ export function readBus(settings: BusSettings, problems: string[]): RabbitOption
   const [, scheme, user = '', hosts = '', virtualHost] = match
   refusePassword(user, '--bus', VARIABLE, problems)
   const tls = scheme === 'amqps'
+  if (authorityFile !== undefined && !tls)
+    problems.push('--bus-ca is for amqps://; with amqp:// nothing is encrypted')
+  const certificateAuthority = readAuthority('--bus-ca', authorityFile, problems)
   const endpoints = readEndpoints(hosts, tls ? PORTS.amqps : PORTS.amqp, form, problems)
   const source = {
     option: '--bus',
@@ -49,5 +55,6 @@ export function readBus(settings: BusSettings, problems: string[]): RabbitOption
     password: readPassword(source, problems),
     virtualHost: virtualHost === undefined || virtualHost === '' ? '/' : virtualHost,
     tls,
+    ...(certificateAuthority === undefined ? {} : { certificateAuthority }),
   }
 }

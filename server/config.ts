@@ -22,11 +22,12 @@ export interface ServerConfig {
   readonly showMigrations: boolean
 }
 
-export const usage = `node server/main.ts --data-dir DIR [--api [HOST:]PORT|fd:N] [--ui [HOST:]PORT|fd:N] [--address NAME] [--database mysql://USER@HOST[:PORT],.../NAME [--database-password-file FILE] [--bus amqp://USER@HOST[:PORT],.../VHOST [--bus-password-file FILE]]] [--show-migrations]`
+export const usage = `node server/main.ts --data-dir DIR [--api [HOST:]PORT|fd:N] [--ui [HOST:]PORT|fd:N] [--address NAME] [--database mysql://USER@HOST[:PORT],.../NAME [--database-password-file FILE] [--database-ca FILE] [--bus amqp://USER@HOST[:PORT],.../VHOST [--bus-password-file FILE] [--bus-ca FILE]]] [--show-migrations]`
 
 const flags = [
   ...(['data-dir', 'api', 'ui', 'address', 'database', 'database-password-file'] as const),
-  ...(['bus', 'bus-password-file'] as const),
+  'database-ca' as const,
+  ...(['bus', 'bus-password-file', 'bus-ca'] as const),
 ]
 const switches = ['show-migrations'] as const
 
@@ -52,6 +53,7 @@ export function readConfig(argv: readonly string[]): ServerConfig {
     {
       url: values.database,
       passwordFile: values['database-password-file'],
+      authorityFile: values['database-ca'],
       password: process.env.ZSTACK_DATABASE_PASSWORD,
     },
     problems,
@@ -60,6 +62,7 @@ export function readConfig(argv: readonly string[]): ServerConfig {
     {
       url: values.bus,
       passwordFile: values['bus-password-file'],
+      authorityFile: values['bus-ca'],
       password: process.env.ZSTACK_BUS_PASSWORD,
       hasDatabase: values.database !== undefined,
     },

@@ -1,11 +1,13 @@
 import type { MariadbOptions } from '#db'
-import { readEndpoints, readPassword, refusePassword } from './endpoints.ts'
+import { readAuthority, readEndpoints, readPassword, refusePassword } from './endpoints.ts'
 
 /** What the command line and the environment say about the database. */
 export interface DatabaseSettings {
   /** `mysql://USER@HOST[:PORT][,HOST[:PORT]...]/NAME`; SQLite in the data directory when absent. */
   readonly url: string | undefined
   readonly passwordFile: string | undefined
+  /** Certificates that vouch for the servers; connections are encrypted when given. */
+  readonly authorityFile?: string | undefined
   /** The environment variable ZSTACK_DATABASE_PASSWORD. */
   readonly password: string | undefined
 }
@@ -17,9 +19,10 @@ const form = '--database must be mysql://USER@HOST[:PORT][,HOST[:PORT]...]/NAME'
 
 /** Where MariaDB is, or undefined for SQLite. Adds one line to `problems` for each thing that is wrong. */
 export function readDatabase(settings: DatabaseSettings, problems: string[]): MariadbOptions | undefined {
-  const { url, passwordFile } = settings
+  const { url, passwordFile, authorityFile } = settings
   if (url === undefined) {
     if (passwordFile !== undefined) problems.push('--database-password-file needs --database')
+    if (authorityFile !== undefined) problems.push('--database-ca needs --database')
     return undefined
   }
   const match = /^(?:mysql|mariadb):\/\/([^@/]+)@([^@/]+)\/(\w+)$/.exec(url)
@@ -38,5 +41,9 @@ export function readDatabase(settings: DatabaseSettings, problems: string[]): Ma
     variable: VARIABLE,
   }
   const password = readPassword(source, problems)
-  return { endpoints, user: user.replace(/:.*/, ''), password, database, poolSize: POOL_SIZE }
+  const certificateAuthority = readAuthority('--database-ca', authorityFile, problems)
+  return {
+    ...{ endpoints, user: user.replace(/:.*/, ''), password, database, poolSize: POOL_SIZE },
+    ...(certificateAuthority === undefined ? {} : { certificateAuthority }),
+  }
 }

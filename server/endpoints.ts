@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
 /** A server on the network. */
@@ -54,4 +55,25 @@ export function refusePassword(user: string, option: string, variable: string, p
     problems.push(
       `${option} must not hold the password, everybody sees it there; use ${option}-password-file or ${variable}`,
     )
+}
+
+/** Certificates in PEM that vouch for a server; undefined when there is no file. Adds one line to `problems` when they cannot be used. */
+export function readAuthority(
+  option: string,
+  file: string | undefined,
+  problems: string[],
+): string | undefined {
+  if (file === undefined) return undefined
+  try {
+    const text = readFileSync(file, 'utf8')
+    new X509Certificate(text)
+    return text
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const isThere = code === undefined || code.startsWith('ERR_')
+    problems.push(
+      `${option} ${isThere ? `${file} holds no certificate in PEM` : `cannot be read: ${message}`}`,
+    )
+    return undefined
+  }
 }

@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { Connection } from 'rabbitmq-client'
 import { describeError } from '#kernel'
-import type { RabbitOptions } from './rabbit-transport.ts'
+import { type RabbitOptions, tlsOf } from './rabbit-transport.ts'
 
 const CONNECT_MS = 3_000
 const PROTOCOL = Buffer.from('AMQP\0\0\x09\x01', 'latin1')
@@ -25,7 +25,7 @@ async function refusalOf(broker: string, options: RabbitOptions): Promise<string
     username: options.user,
     password: options.password,
     vhost: options.virtualHost,
-    tls: options.tls ?? false,
+    tls: tlsOf(options),
     connectionTimeout: CONNECT_MS,
   })
   connection.on('connection', () => resolve(undefined))

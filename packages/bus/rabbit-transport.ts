@@ -11,6 +11,8 @@ export interface RabbitOptions {
   readonly password: string
   readonly virtualHost: string
   readonly tls?: boolean
+  /** PEM of who vouches for the brokers, with `tls`; those of the system when absent. */
+  readonly certificateAuthority?: string
 }
 
 const NEWS = 'zstack.news'
@@ -120,7 +122,7 @@ function connect(options: RabbitOptions): Connection {
     username: options.user,
     password: options.password,
     vhost: options.virtualHost,
-    tls: options.tls ?? false,
+    tls: tlsOf(options),
     // Small messages that wait for an answer: with Nagle's algorithm each waits for a timer of the other side.
     noDelay: true,
     heartbeat: 5,
@@ -130,6 +132,12 @@ function connect(options: RabbitOptions): Connection {
     retryHigh: RETRY_MS.high,
     connectionName: 'zstack management node',
   })
+}
+
+/** What the client library takes; certificates are checked for the name or address of each broker. */
+export function tlsOf({ tls, certificateAuthority: ca }: RabbitOptions): boolean | { readonly ca: string } {
+  if (tls !== true) return false
+  return ca === undefined ? true : { ca }
 }
 
 function nodeQueue(queue: string) {

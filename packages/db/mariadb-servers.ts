@@ -9,6 +9,7 @@ import {
 import { CloudError, sysErrors } from '#kernel'
 import { isConnectionLost, isFull, isNotReady, isRefusal } from './mariadb-errors.ts'
 import { watchOver } from './mariadb-session.ts'
+import { checkIdentity, encryption } from './mariadb-tls.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
 
 export interface Endpoint {
@@ -24,6 +25,8 @@ export interface MariadbOptions {
   readonly database: string
   /** Connections for reading; writes have one of their own. */
   readonly poolSize: number
+  /** PEM of who vouches for the servers. When given, nothing is said to a server that does not prove its name or address by TLS. */
+  readonly certificateAuthority?: string
   /** How long a call waits for a server to answer before it fails; 10 s when absent. */
   readonly patienceMs?: number
 }
@@ -143,11 +146,8 @@ export class MariadbServers {
   #poolsOf({ host, port }: Endpoint): Pools {
     const { user, password, database, poolSize } = this.#options
     const common = {
-      host,
-      port,
-      user,
-      password,
-      database,
+      ...{ host, port, user, password, database },
+      ...encryption(this.#options, host),
       charset: 'utf8mb4',
       // Sums are decimals; nobody counts beyond 2^53.
       decimalNumbers: true,
@@ -170,6 +170,7 @@ export class MariadbServers {
     if (this.#ready.has(identity)) return connection
     watchOver(connection, () => this.#watch(pools, endpoint))
     try {
+      checkIdentity(connection, endpoint, this.#options)
       await prepareSession(connection, lane)
       // What is left of a transaction that a cluster gave up in the middle of a packet must not be committed bit by bit.
       if (lane === 'write') await connection.query('SET SESSION autocommit = 0')
@@ -227,11 +228,10 @@ async function prepareSession(connection: PoolConnection, lane: Lane): Promise<v
 }
 
 /** Asks by a connection of its own, whose answer nothing else holds up. */
-async function probeOf(
-  { host, port }: Endpoint,
-  { user, password, database }: MariadbOptions,
-): Promise<string | undefined> {
-  const login = { host, port, user, password, database, connectTimeout: PROBE_TIMEOUT_MS }
+async function probeOf({ host, port }: Endpoint, options: MariadbOptions): Promise<string | undefined> {
+  const { user, password, database } = options
+  const secure = encryption(options, host)
+  const login = { host, port, user, password, database, connectTimeout: PROBE_TIMEOUT_MS, ...secure }
   try {
     const connection = await createConnection(login)
     // Told by what is asked.
@@ -260,5 +260,6 @@ function nameOf({ host, port }: Endpoint): string {
 
 function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: string; message?: string }
+  if (code === 'HANDSHAKE_NO_SSL_SUPPORT') return 'it offers no TLS, and nothing is said to it without'
   return message || code || String(error)
 }

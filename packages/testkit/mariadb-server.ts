@@ -12,19 +12,33 @@ export interface MariadbServer extends Endpoint {
   readonly pid: number
 }
 
+/** Files of a server's certificate and its key, PEM. */
+export interface ServerCertificate {
+  readonly certificateFile: string
+  readonly keyFile: string
+}
+
 export interface MariadbServerOptions {
   /** Waits for the disk at each commit, as a real one does; tests do without. */
   readonly durable: boolean
+  /** Offers TLS with it; without one it offers none. */
+  readonly certificateFor?: (host: string) => Promise<ServerCertificate>
 }
+
+let made = 0
 
 /**
  * Starts a server of this process's own on a loopback address; it ends and its files go with the process, also when that is
  * killed (then the files stay). Throws what the server says when it does not start.
  */
-export async function startMariadbServer({ durable }: MariadbServerOptions): Promise<MariadbServer> {
+export async function startMariadbServer({
+  durable,
+  certificateFor,
+}: MariadbServerOptions): Promise<MariadbServer> {
+  const instance = made++
   // Without a disk it starts several times faster; the name ends in the pid of its maker, as all of ours in shared places.
   const place = !durable && existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
-  const dir = join(place, `zstack-mariadb-${process.pid}`)
+  const dir = join(place, `zstack-mariadb-${instance === 0 ? '' : `${instance}-`}${process.pid}`)
   mkdirSync(dir, { mode: 0o700 })
   const asRoot = process.getuid?.() === 0 ? ['--user=root'] : []
   // Small files: a server for one test file is made in half a second.
@@ -38,15 +52,20 @@ export async function startMariadbServer({ durable }: MariadbServerOptions): Pro
     throw new Error('no MariaDB can be made here; is the package mariadb-server installed?', { cause: error })
   }
   // No two processes that live at the same time have the same, so no port is asked for and none is raced for.
-  const host = `127.0.98.${1 + (process.pid % 250)}`
+  const host = `127.0.${98 + instance}.${1 + (process.pid % 250)}`
   const port = 10_000 + Math.floor(process.pid / 250)
   const commit = durable
     ? ['--innodb-flush-log-at-trx-commit=1']
     : ['--innodb-flush-log-at-trx-commit=0', '--innodb-flush-method=nosync']
+  const certificate = await certificateFor?.(host)
+  const tls =
+    certificate === undefined
+      ? ['--skip-ssl']
+      : [`--ssl-cert=${certificate.certificateFile}`, `--ssl-key=${certificate.keyFile}`]
   const errorLog = join(dir, 'err.log')
   const log = openSync(errorLog, 'a')
   // The kernel ends it when we are gone, however we went.
-  const args = ['--pdeathsig', 'KILL', 'mariadbd', ...common, ...commit, ...listen(dir, host, port)]
+  const args = ['--pdeathsig', 'KILL', 'mariadbd', ...common, ...commit, ...tls, ...listen(dir, host, port)]
   const child = spawn('setpriv', args, { stdio: ['ignore', log, log] })
   closeSync(log)
   child.unref()

@@ -5,6 +5,7 @@ import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Disposable, waitFor } from '#kernel'
+import type { ServerCertificate } from './mariadb-server.ts'
 
 /** Where a broker of a test's cluster runs. */
 export interface BrokerPlace {
@@ -17,6 +18,8 @@ export interface RabbitmqOptions {
   readonly nodes: 1 | 3
   /** One for each node; loopback addresses of this process's own when absent. */
   readonly places?: readonly BrokerPlace[]
+  /** Makes each broker listen for TLS as well, on port 5671, with a certificate for its address. */
+  readonly certificateFor?: (host: string) => Promise<ServerCertificate>
 }
 
 /** Brokers of a test's own. Numbers of nodes count from 0. */
@@ -35,6 +38,7 @@ export interface Rabbitmq extends Disposable {
 }
 
 const amqpPort = 5672
+const amqpsPort = 5671
 const login = { user: 'zstack', password: 'test' }
 let made = 0
 
@@ -52,7 +56,10 @@ export async function startRabbitmq(options: RabbitmqOptions): Promise<Rabbitmq>
   mkdirSync(join(dir, 'home'), { recursive: true, mode: 0o700 })
   writeFileSync(join(dir, 'home/.erlang.cookie'), 'TESTS', { mode: 0o400 })
   const names = places.map(({ host }, node) => `zs${node}@${host}`)
-  const brokers = places.map((at, node) => new Broker({ dir, node, at, names, sbin, instance }))
+  const certificates = await Promise.all(places.map(({ host }) => options.certificateFor?.(host)))
+  const brokers = places.map(
+    (at, node) => new Broker({ dir, node, at, names, sbin, instance, certificate: certificates[node] }),
+  )
   const epmds = startPortMappers(dir, places, instance)
   const clean = () => {
     for (const child of epmds) child.kill('SIGKILL')
@@ -148,6 +155,7 @@ interface BrokerOptions {
   readonly names: readonly string[]
   readonly sbin: string
   readonly instance: number
+  readonly certificate: ServerCertificate | undefined
 }
 
 class Broker {
@@ -158,12 +166,12 @@ class Broker {
   #child: ChildProcess | undefined
 
   constructor(options: BrokerOptions) {
-    const { dir, at, names, node, instance } = options
+    const { dir, at, names, node, instance, certificate } = options
     this.#options = options
     this.#dir = join(dir, String(node))
     mkdirSync(this.#dir)
     writeFileSync(join(this.#dir, 'plugins'), '[].')
-    writeFileSync(join(this.#dir, 'rabbitmq.conf'), configuration(at, names))
+    writeFileSync(join(this.#dir, 'rabbitmq.conf'), configuration(at, names, certificate))
     writeFileSync(join(this.#dir, 'advanced.config'), '[].')
     this.#env = { ...environment(this.#dir, options), ...portMapper(at, instance), HOME: join(dir, 'home') }
   }
@@ -204,7 +212,19 @@ class Broker {
 
 const hasEnded = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || signalCode !== null
 
-function configuration(at: BrokerPlace, names: readonly string[]): string {
+function configuration(
+  at: BrokerPlace,
+  names: readonly string[],
+  certificate: ServerCertificate | undefined,
+): string {
+  const secure =
+    certificate === undefined
+      ? []
+      : [
+          `listeners.ssl.1 = ${at.host}:${amqpsPort}`,
+          `ssl_options.certfile = ${certificate.certificateFile}`,
+          `ssl_options.keyfile = ${certificate.keyFile}`,
+        ]
   const alone = [
     `listeners.tcp.1 = ${at.host}:${amqpPort}`,
     'loopback_users = none',
@@ -217,7 +237,7 @@ function configuration(at: BrokerPlace, names: readonly string[]): string {
   ]
   const peers = names.map((name, index) => `cluster_formation.classic_config.nodes.${index + 1} = ${name}`)
   const together = ['cluster_formation.peer_discovery_backend = classic_config', ...peers]
-  return `${[...alone, ...(names.length > 1 ? together : [])].join('\n')}\n`
+  return `${[...alone, ...secure, ...(names.length > 1 ? together : [])].join('\n')}\n`
 }
 
 /** A broker refuses to start when anybody on the machine uses the port, also on another address. */
