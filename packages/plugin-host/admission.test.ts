@@ -52,7 +52,15 @@ test('at most so many run; the rest follow in the order they came', async () => 
   assert.deepEqual(begun, ['1', '2', '3'])
   await end('1', '3', '4')
   assert.deepEqual(await Promise.all(all), ['1', '2', '3', '4'])
-  assert.deepEqual(admission.figures, { unfinished: 0, running: 0, slow: 0, waiting: 0, oldestWaitMs: 0 })
+  const { refused, ...figures } = admission.figures
+  assert.deepEqual(figures, { unfinished: 0, running: 0, slow: 0, waiting: 0, oldestWaitMs: 0 })
+  assert.deepEqual(
+    [...refused],
+    [
+      ['apiJob.maxUnfinished', 0],
+      ['apiJob.maxUnfinishedPerAccount', 0],
+    ],
+  )
 })
 
 test('a job that fails gives its slot back and fails alone', async () => {

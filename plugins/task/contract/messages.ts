@@ -17,3 +17,22 @@ export interface Whereabouts {
 export const tellWhereabouts = defineMessage<{ taskId: string }, Whereabouts>('task.whereabouts', undefined, {
   timeoutMs: 10_000,
 })
+
+interface ShownEntry extends QueueEntry {
+  readonly apiName?: string | undefined
+}
+
+/** One queue or lane, as far as one node has it. */
+export interface QueueOnNode {
+  readonly key: string
+  readonly running: readonly ShownEntry[]
+  /** The first of what waits. */
+  readonly pending: readonly ShownEntry[]
+  readonly pendingCount: number
+}
+
+/** Asks a node for its queues: those with these keys and of these objects, or all. */
+export const tellQueues = defineMessage<
+  { keys?: readonly string[] | undefined; uuids?: readonly string[] | undefined },
+  QueueOnNode[]
+>('task.queues', undefined, { timeoutMs: 10_000 })
