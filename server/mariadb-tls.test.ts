@@ -51,14 +51,14 @@ test('with an authority every connection is encrypted, and other servers are ref
   const cipher = async (options: Parameters<typeof openMariadb>[0]) => {
     const db = openMariadb(options)
     t.after(() => db.close())
-    const ask = async () => (await db.all("SHOW STATUS LIKE 'Ssl_cipher'", []))[0]?.Value
-    return Promise.all([ask(), ask(), db.write((tx) => tx.all("SHOW STATUS LIKE 'Ssl_cipher'", []))])
+    const question = "SHOW STATUS LIKE 'Ssl_cipher'"
+    const read = await db.all(question, [])
+    // By another connection, made when one to this server is known already.
+    const written = await db.write((tx) => tx.all(question, []))
+    return [read[0]?.Value, written[0]?.Value]
   }
-  const [read, other, [written] = []] = await cipher({ ...common, certificateAuthority })
-  assert.match(String(read), /^TLS_/)
-  assert.match(String(other), /^TLS_/)
-  assert.match(String(written?.Value), /^TLS_/)
-  assert.equal((await cipher(common))[0], '')
+  for (const used of await cipher({ ...common, certificateAuthority })) assert.match(String(used), /^TLS_/)
+  assert.deepEqual(await cipher(common), ['', ''])
 
   const stranger = await secureServer(t, () => ['db.example'])
   const foreign = openMariadb({

@@ -14,7 +14,13 @@ export function encryption({ certificateAuthority: ca }: Trust, host: string): {
   if (ca === undefined) return {}
   const ssl = known.get(ca) ?? {
     byName: { ca, rejectUnauthorized: true, verifyIdentity: true },
-    byAddress: { ca, rejectUnauthorized: true },
+    byAddress: {
+      rejectUnauthorized: true,
+      // Never the same value twice: the client then resumes no session, in which a server shows no certificate to look at.
+      get ca() {
+        return [ca]
+      },
+    },
   }
   known.set(ca, ssl)
   return { ssl: isIP(host) === 0 ? ssl.byName : ssl.byAddress }

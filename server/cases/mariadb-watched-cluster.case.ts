@@ -47,7 +47,7 @@ test('any node explains a task that another one runs', async (t) => {
     )
     assert.deepEqual(
       inventory.holds.map(({ queue }) => queue),
-      [`vm:${vm.uuid}`],
+      [`vm:${vm.uuid}`, `host-commands:${dc.hosts[0]}`],
     )
     assert.ok(inventory.progress.length > 0 && inventory.nodeSilence === undefined)
   }
