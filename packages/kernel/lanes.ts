@@ -7,7 +7,6 @@ interface Work {
   readonly taskId: string | undefined
   sinceMs: number
   begin: () => void
-  refuse: (error: unknown) => void
 }
 
 interface Lane {
@@ -34,18 +33,10 @@ export class Lanes {
     const lane = this.#lanes.get(key) ?? { limit, running: new Set(), waiting: new Set() }
     this.#lanes.set(key, lane)
     lane.limit = limit
-    const turn = Promise.withResolvers<void>()
-    const taskId = currentTask()?.id
-    const own: Work = { label, taskId, sinceMs: performance.now(), begin: turn.resolve, refuse: turn.reject }
-    const cancel = () => this.#cancel(key, lane, own)
-    signal?.addEventListener('abort', cancel, { once: true })
-    lane.waiting.add(own)
-    startNext(lane)
-    try {
-      await turn.promise
-    } finally {
-      signal?.removeEventListener('abort', cancel)
-    }
+    const own: Work = { label, taskId: currentTask()?.id, sinceMs: performance.now(), begin: none }
+    // Mostly there is room.
+    if (lane.waiting.size === 0 && lane.running.size < limit()) lane.running.add(own)
+    else await this.#turnOf(key, lane, own, signal)
     try {
       return await work.run()
     } finally {
@@ -72,10 +63,22 @@ export class Lanes {
     ])
   }
 
-  #cancel(key: string, lane: Lane, work: Work): void {
-    if (!lane.waiting.delete(work)) return
-    work.refuse(cancelled(work.label, key))
-    this.#forgetEmpty(key, lane)
+  #turnOf(key: string, lane: Lane, work: Work, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const cancel = () => {
+        if (!lane.waiting.delete(work)) return
+        reject(cancelled(work.label, key))
+        this.#forgetEmpty(key, lane)
+      }
+      work.begin = () => {
+        signal?.removeEventListener('abort', cancel)
+        resolve()
+      }
+      signal?.addEventListener('abort', cancel, { once: true })
+      lane.waiting.add(work)
+      // The limit may have grown since the last of them began.
+      startNext(lane)
+    })
   }
 
   #forgetEmpty(key: string, lane: Lane): void {
@@ -103,3 +106,5 @@ function startNext(lane: Lane): void {
 function cancelled(label: string, key: string): CloudError {
   return new CloudError(sysErrors.cancelled, `${label} was cancelled while it waited for ${key}`)
 }
+
+function none(): void {}
