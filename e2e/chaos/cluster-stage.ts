@@ -3,16 +3,18 @@ import { join } from 'node:path'
 import { createConnection } from 'mysql2/promise'
 import { createSimulatedWorld } from '#agents/simulator/world.ts'
 import { openMariadb } from '#db'
+import type { Lab } from '#lab/lab.ts'
 import { openWorldDoor, type WorldDoor } from '#plugins/simulator/world-socket.ts'
 import { type Galera, type Rabbitmq, startGalera, startRabbitmq } from '#testkit'
 import { ManagementProcess } from './management-process.ts'
 import type { Random } from './random.ts'
+import { mendRealHosts, realTargets } from './real-faults.ts'
 import type { Target, Way } from './schedule.ts'
 import { processWays, type Stage, worldTargets } from './stage.ts'
 import type { Wires } from './wires.ts'
 
 const three = [0, 1, 2] as const
-const nodeNames = three.map((i) => `node${i}`)
+export const nodeNames = three.map((i) => `node${i}`)
 const brokerNames = three.map((i) => `broker${i}`)
 const databaseNames = three.map((i) => `db${i}`)
 
@@ -20,7 +22,12 @@ const databaseNames = three.map((i) => `db${i}`)
 export const clusterMembers: readonly string[] = [...nodeNames, ...brokerNames, ...databaseNames]
 
 /** Three management nodes, three brokers, three members of the database, each on a host of its own. Runs in the middle of the wires. */
-export async function openClusterStage(dir: string, random: Random, wires: Wires): Promise<Stage> {
+export async function openClusterStage(
+  dir: string,
+  random: Random,
+  wires: Wires,
+  lab?: Lab,
+): Promise<Stage> {
   const places = (names: readonly string[]) =>
     names.map((name) => ({ host: wires.addressOf(name), namespace: wires.namespaceOf(name) }))
   const [galera, rabbitmq] = await Promise.all([
@@ -59,16 +66,19 @@ export async function openClusterStage(dir: string, random: Random, wires: Wires
   ]
   const { endpoints } = galera
   const login = { user: 'root', password: '', database: 'zstack', poolSize: 2 }
+  const real = lab === undefined ? [] : await realTargets(lab)
   return {
     nodes,
     world,
+    ...(lab === undefined ? {} : { lab }),
     openDatabase: () => openMariadb({ endpoints, ...login }),
-    targets: [...members, ...agents.targets],
+    targets: [...members, ...agents.targets, ...real],
     mendAll: async () => {
       agents.mend()
       for (const name of clusterMembers) await wires.heal(name)
       for (const node of nodes) node.thaw()
       for (const i of three) for (const servers of [rabbitmq, galera]) servers.thaw(i)
+      if (lab !== undefined) await mendRealHosts(lab)
     },
     dispose,
   }

@@ -19,10 +19,12 @@ export class Ledger {
   readonly #entries = new Map<string, Entry>()
   readonly #doubted = new Set<string>()
   readonly #counts = { ok: 0, refused: 0, unknown: 0 }
+  readonly #tookMs: number[] = []
   readonly #refusals = new Map<string, number>()
 
-  count(api: string, outcome: Outcome): void {
+  count(api: string, outcome: Outcome, tookMs: number): void {
     this.#counts[outcome.kind] += 1
+    this.#tookMs.push(tookMs)
     if (outcome.kind !== 'refused') return
     const what = `${api} ${outcome.code}`
     this.#refusals.set(what, (this.#refusals.get(what) ?? 0) + 1)
@@ -59,9 +61,19 @@ export class Ledger {
     const sure = [...this.#entries.keys()].filter((uuid) => !this.#doubted.has(uuid)).length
     return [
       `operations: ${this.operations} (${ok} done, ${refused} refused, ${unknown} of unknown end)`,
+      `an operation took ${this.#times()}`,
       `objects clients are sure of: ${sure} of ${this.#entries.size}`,
       `refusals: ${most.map(([what, count]) => `${count} × ${what}`).join(', ')}`,
     ].join('\n')
+  }
+
+  #times(): string {
+    const sorted = this.#tookMs.toSorted((a, b) => a - b)
+    const at = (part: number) => `${Math.round(sorted[Math.floor(part * (sorted.length - 1))] ?? 0)} ms`
+    const long = sorted.filter((tookMs) => tookMs > 2_000)
+    const seconds = (all: readonly number[]) => Math.round(all.reduce((sum, ms) => sum + ms, 0) / 1_000)
+    const share = `${seconds(long)} of ${seconds(sorted)} s were waited in the ${long.length} that took more than 2 s`
+    return `${at(0.5)}, nine of ten up to ${at(0.9)}, the longest ${at(1)}; ${share}`
   }
 
   /** One sentence for each promise that was not kept. */

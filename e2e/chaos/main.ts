@@ -8,8 +8,9 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { clusterMembers, openClusterStage } from './cluster-stage.ts'
+import { clusterMembers, nodeNames, openClusterStage } from './cluster-stage.ts'
 import { createRandom } from './random.ts'
+import { bootRealHosts, openLab } from './real-hosts.ts'
 import { runChaos } from './run-chaos.ts'
 import { openSingleStage } from './single-stage.ts'
 import { layWires, removeWires, wiresOf } from './wires.ts'
@@ -23,6 +24,8 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '30' },
     /** Milliseconds between two faults. */
     every: { type: 'string', default: '700' },
+    /** Real virtual hosts beside the simulated ones, in the stage `cluster`. */
+    'real-hosts': { type: 'string', default: '2' },
     'quiet-seconds': { type: 'string', default: '40' },
     /** Keeps the logs of all processes there. */
     keep: { type: 'string' },
@@ -31,20 +34,25 @@ const { values } = parseArgs({
   },
 })
 
+const realHosts = Number(values['real-hosts'])
 if (values.stage === 'cluster' && values.wires === undefined) await runInTheMiddle()
 else await runHere()
 
 /** Makes the network, runs this program in the middle of it, and removes it again. */
 async function runInTheMiddle(): Promise<void> {
   const name = String(process.pid)
+  const lab = realHosts > 0 ? openLab(name) : undefined
   try {
-    const { middle } = await layWires(name, clusterMembers)
+    const wires = await layWires(name, clusterMembers)
+    const { middle } = wires
+    if (lab !== undefined) await bootRealHosts(lab, realHosts, wires, nodeNames)
     const enter = ['--pdeathsig', 'KILL', 'nsenter', `--net=/run/netns/${middle}`, '--']
     const again = [process.execPath, ...process.argv.slice(1), '--wires', name]
     const child = spawn('setpriv', [...enter, ...again], { stdio: 'inherit' })
     const [code] = await once(child, 'exit')
     process.exitCode = code === null ? 1 : Number(code)
   } finally {
+    await lab?.down()
     await removeWires(name, clusterMembers)
   }
 }
@@ -62,7 +70,12 @@ async function runHere(): Promise<void> {
   const stage =
     values.wires === undefined
       ? await openSingleStage(dir, random)
-      : await openClusterStage(dir, random, wiresOf(values.wires, clusterMembers))
+      : await openClusterStage(
+          dir,
+          random,
+          wiresOf(values.wires, clusterMembers),
+          realHosts > 0 ? openLab(values.wires) : undefined,
+        )
   log('the stage is set')
   try {
     const report = await runChaos(stage, {

@@ -51,6 +51,8 @@ export interface Scene {
   readonly ledger: Ledger
   readonly own: Belongings
   call(api: Api, input: Readonly<Record<string, unknown>>): Promise<Outcome>
+  /** State of a VM, or `gone`. Throws when no node answers. */
+  stateOf(uuid: string): Promise<string>
 }
 
 export type Operation = (scene: Scene) => Promise<void>
@@ -124,16 +126,23 @@ function onVm(
     const vm = scene.random.pick(scene.own.vms.filter(({ state }) => state === from))
     if (vm === undefined) return
     const isDone = await change(scene, vm.uuid, api, { [options.key ?? 'uuid']: vm.uuid, ...options.input })
-    if (!isDone) return forgetDoubted(scene, vm)
+    if (!isDone) return lookAgain(scene, vm)
     vm.state = to
     scene.ledger.there(vmTable, vm.uuid, { state: options.must ?? alive })
   }
 }
 
-/** The client no longer knows what it has; the auditor and other clients may still look at it. */
-function forgetDoubted({ ledger, own, random }: Scene, vm: Vm): void {
-  if (ledger.isDoubted(vm.uuid) && random.chance(0.5)) remove(own.vms, vm)
+/** After a refusal a client looks what it has; what it is no longer sure of it may leave to the auditor and to others. */
+async function lookAgain({ ledger, own, random, stateOf }: Scene, vm: Vm): Promise<void> {
+  if (ledger.isDoubted(vm.uuid) && random.chance(0.5)) return remove(own.vms, vm)
+  // Not to be told is not the end of it: it is tried again with what it last knew.
+  const state = await stateOf(vm.uuid).catch(() => undefined)
+  if (state === 'gone') remove(own.vms, vm)
+  else if (isKnown(state)) vm.state = state
 }
+
+const isKnown = (state: string | undefined): state is Vm['state'] =>
+  ['Running', 'Stopped', 'Paused', 'Destroyed'].includes(String(state))
 
 export const start = onVm('Stopped', power.startVmInstance, 'Running')
 export const stop = onVm('Running', power.stopVmInstance, 'Stopped', {

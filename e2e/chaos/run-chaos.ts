@@ -1,13 +1,26 @@
 import { waitFor } from '#kernel'
+import type { Lab } from '#lab/lab.ts'
 import { createCluster } from '#plugins/cluster/contract/apis.ts'
 import { updateGlobalConfig } from '#plugins/global-config/contract/apis.ts'
 import { audit, buildDataCenter, type TestCloud } from '#testkit'
+import { auditRealHosts } from './audit-real-hosts.ts'
+import { builderOf } from './builder.ts'
 import { Ledger } from './ledger.ts'
 import { createPatientClient, type PatientClient } from './patient-client.ts'
 import { createRandom } from './random.ts'
+import { buildRealCluster } from './real-cluster.ts'
 import { makeSchedule, runSchedule } from './schedule.ts'
 import type { Stage } from './stage.ts'
-import { runClient } from './workload.ts'
+import { allOperations, realOperations, runClient } from './workload.ts'
+
+/** Guests are emulated: few clients keep the machine busy. */
+const REAL_CLIENTS = 3
+const settings = [
+  ['host', 'ping.interval', '1'],
+  ['host', 'ping.maxFailures', '2'],
+  ['backupStorage', 'ping.interval', '1'],
+  ['garbageCollector', 'interval', '1'],
+] as const
 
 export interface ChaosOptions {
   readonly seed: number
@@ -37,7 +50,7 @@ export async function runChaos(stage: Stage, options: ChaosOptions): Promise<Cha
   const first = createPatientClient(urls, 0)
   // Checking a password takes long on purpose.
   const session = await first.logIn()
-  const dc = await prepare(first)
+  const { dc, real } = await prepare(first, stage.lab)
   // What is done periodically learns of another period only at the end of the one it is in.
   for (const node of stage.nodes) {
     await node.kill('SIGTERM')
@@ -55,8 +68,9 @@ export async function runChaos(stage: Stage, options: ChaosOptions): Promise<Cha
       client: createPatientClient(urls, number, session),
       random: random.fork(`client ${number}`),
       ledger,
-      dc,
-      everybodys,
+      ...(real !== undefined && number < REAL_CLIENTS
+        ? { dc: real, operations: realOperations, manyVms: 3, everybodys: new Set() }
+        : { dc, operations: allOperations, manyVms: 8, everybodys }),
       isOver: () => isOver,
     }),
   )
@@ -82,37 +96,18 @@ export async function runChaos(stage: Stage, options: ChaosOptions): Promise<Cha
   return { operations: ledger.operations, faults: faults.length, findings, text }
 }
 
-async function prepare(client: PatientClient) {
-  const call = async (api: Parameters<PatientClient['perform']>[0], input: object) => {
-    const outcome = await client.perform(api, input as Record<string, unknown>)
-    if (outcome.kind !== 'ok')
-      throw new Error(`${api.name} failed before anything was broken: ${JSON.stringify(outcome)}`)
-    return outcome.reply
-  }
-  const query = (
-    api: Parameters<PatientClient['query']>[0],
-    request: { conditions?: readonly { name: string; op: string; value?: unknown }[] } = {},
-  ) =>
-    client.query(
-      api,
-      (request.conditions ?? []).map(({ name, op, value }) => `${name}${op}${value}`),
-    )
-  const settings = [
-    ['host', 'ping.interval', '1'],
-    ['host', 'ping.maxFailures', '2'],
-    ['garbageCollector', 'interval', '1'],
-  ]
-  for (const [category, name, value] of settings) await call(updateGlobalConfig, { category, name, value })
-  const dc = await buildDataCenter({ call, query } as unknown as TestCloud, {
+/** The data centre, and the part of it that is real when there are real hosts. */
+async function prepare(client: PatientClient, lab: Lab | undefined) {
+  const builder = builderOf(client)
+  for (const [category, name, value] of settings)
+    await builder.call(updateGlobalConfig, { category, name, value })
+  const dc = await buildDataCenter(builder as unknown as TestCloud, {
     hosts: 3,
     hostMemoryBytes: 30 * 2 ** 27,
   })
-  const { inventory } = await call(createCluster, {
-    name: 'other',
-    zoneUuid: dc.zone,
-    hypervisorType: 'Simulator',
-  })
-  return { ...dc, otherCluster: String((inventory as { uuid: string }).uuid) }
+  const other = { name: 'other', zoneUuid: dc.zone, hypervisorType: 'Simulator' }
+  const whole = { ...dc, otherCluster: await builder.create(createCluster, other) }
+  return { dc: whole, real: lab && (await buildRealCluster(builder, lab, whole)) }
 }
 
 /** Findings that do not go away: what the cloud is about to put in order is none. */
@@ -127,7 +122,8 @@ async function findingsWhenQuiet(stage: Stage, ledger: Ledger, quietMs: number):
     const db = stage.openDatabase()
     try {
       const wrong = await audit(db, stage.world, { everyoneConnected: true })
-      findings = [...away, ...wrong, ...(await ledger.verify(db))]
+      const real = stage.lab === undefined ? [] : await auditRealHosts(db, stage.lab)
+      findings = [...away, ...wrong, ...real, ...(await ledger.verify(db))]
     } finally {
       await db.close()
     }

@@ -1,5 +1,6 @@
 import type { SimulatedWorld } from '#agents/simulator/world.ts'
 import type { Database } from '#db'
+import type { Lab } from '#lab/lab.ts'
 import type { WorldLink } from '#plugins/simulator/world-link.ts'
 import type { ManagementProcess } from './management-process.ts'
 import type { Random } from './random.ts'
@@ -9,6 +10,8 @@ import type { Target, Way } from './schedule.ts'
 export interface Stage {
   readonly nodes: readonly ManagementProcess[]
   readonly world: SimulatedWorld
+  /** Real virtual hosts, reached by all nodes; absent when there are none. */
+  readonly lab?: Lab
   /** Opens the database for the auditor, who closes it. */
   openDatabase(): Database
   readonly targets: readonly Target[]

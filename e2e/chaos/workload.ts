@@ -1,4 +1,5 @@
 import type { Api } from '#contract'
+import { queryVmInstance } from '#plugins/vm/contract/create-apis.ts'
 import { destroyVmInstance } from '#plugins/vm/contract/deletion-apis.ts'
 import { startVmInstance, stopVmInstance } from '#plugins/vm/contract/power-apis.ts'
 import type { Ledger } from './ledger.ts'
@@ -6,7 +7,12 @@ import * as operations from './operations.ts'
 import type { PatientClient } from './patient-client.ts'
 import type { Random } from './random.ts'
 
-const weights: readonly (readonly [weight: number, operation: operations.Operation])[] = [
+type Weights = readonly (readonly [weight: number, operation: operations.Operation])[]
+
+const bagOf = (weights: Weights) =>
+  weights.flatMap(([weight, operation]) => Array.from({ length: weight }, () => operation))
+
+export const allOperations = bagOf([
   [12, operations.createVm],
   [8, operations.start],
   [8, operations.stop],
@@ -27,9 +33,37 @@ const weights: readonly (readonly [weight: number, operation: operations.Operati
   [2, operations.network],
   [4, operations.plugNic],
   [2, operations.host],
-]
-const bag = weights.flatMap(([weight, operation]) => Array.from({ length: weight }, () => operation))
-const manyVms = 8
+])
+
+/** What is done on real hosts, where everything takes longer. */
+export const realOperations = bagOf([
+  [12, operations.createVm],
+  [6, operations.start],
+  [5, operations.stop],
+  [3, operations.reboot],
+  [2, operations.pauseVm],
+  [4, operations.resume],
+  [2, operations.migrate],
+  [5, operations.destroy],
+  [2, operations.destroyStopped],
+  [1, operations.recover],
+  [6, operations.expunge],
+  [5, operations.createVolume],
+  [6, operations.attach],
+  [5, operations.detach],
+  [2, operations.deleteVolume],
+  [3, operations.expungeVolume],
+  [2, operations.network],
+  [4, operations.plugNic],
+])
+
+/** What a client does that has too many VMs, whatever states they are in. */
+const tidying = [
+  operations.destroy,
+  operations.destroyStopped,
+  operations.resume,
+  operations.expunge,
+] as const
 
 export interface ClientOptions {
   readonly number: number
@@ -37,6 +71,10 @@ export interface ClientOptions {
   readonly random: Random
   readonly ledger: Ledger
   readonly dc: operations.Scene['dc']
+  /** What it does, the more often the more often it is in here. */
+  readonly operations: readonly operations.Operation[]
+  /** Having more VMs than this, it destroys one. */
+  readonly manyVms: number
   /** VMs of all clients: sometimes one meddles with those of another. */
   readonly everybodys: Set<string>
   readonly isOver: () => boolean
@@ -47,15 +85,20 @@ export async function runClient(options: ClientOptions): Promise<void> {
   const { client, random, ledger, dc, number, everybodys } = options
   const own = { vms: [], volumes: [], network: undefined, host: undefined, number, hostsMade: 0 }
   const call = async (api: Api, input: Readonly<Record<string, unknown>>) => {
+    const startedAt = performance.now()
     const outcome = await client.perform(api, input)
-    ledger.count(api.name, outcome)
+    ledger.count(api.name, outcome, performance.now() - startedAt)
     return outcome
   }
-  const scene: operations.Scene = { dc, random, ledger, own, call }
+  const stateOf = async (uuid: string) => {
+    const [vm] = await client.query(queryVmInstance, [`uuid=${uuid}`])
+    return vm === undefined ? 'gone' : String(vm.state)
+  }
+  const scene: operations.Scene = { dc, random, ledger, own, call, stateOf }
   while (!options.isOver()) {
     if (random.chance(0.03)) await meddle(scene, everybodys)
-    else if (own.vms.length > manyVms) await operations.destroy(scene)
-    else await random.pick(bag)?.(scene)
+    else if (own.vms.length > options.manyVms) await random.pick(tidying)(scene)
+    else await random.pick(options.operations)?.(scene)
     for (const { uuid } of own.vms as operations.Vm[]) everybodys.add(uuid)
   }
 }
