@@ -72,6 +72,7 @@ export async function runChaos(stage: Stage, options: ChaosOptions): Promise<Cha
         ? { dc: real, operations: realOperations, manyVms: 3, everybodys: new Set() }
         : { dc, operations: allOperations, manyVms: 8, everybodys }),
       isOver: () => isOver,
+      log,
     }),
   )
   await runSchedule(faults, durationMs, log)

@@ -4,7 +4,7 @@ import { destroyVmInstance } from '#plugins/vm/contract/deletion-apis.ts'
 import { startVmInstance, stopVmInstance } from '#plugins/vm/contract/power-apis.ts'
 import type { Ledger } from './ledger.ts'
 import * as operations from './operations.ts'
-import type { PatientClient } from './patient-client.ts'
+import type { Outcome, PatientClient } from './patient-client.ts'
 import type { Random } from './random.ts'
 
 type Weights = readonly (readonly [weight: number, operation: operations.Operation])[]
@@ -65,6 +65,9 @@ const tidying = [
   operations.expunge,
 ] as const
 
+/** Waits worth a line in the log. */
+const LONG_MS = 8_000
+
 export interface ClientOptions {
   readonly number: number
   readonly client: PatientClient
@@ -78,6 +81,7 @@ export interface ClientOptions {
   /** VMs of all clients: sometimes one meddles with those of another. */
   readonly everybodys: Set<string>
   readonly isOver: () => boolean
+  readonly log: (line: string) => void
 }
 
 /** One client that does one thing after the other until it is over. What it does is decided by its series of random numbers. */
@@ -87,7 +91,9 @@ export async function runClient(options: ClientOptions): Promise<void> {
   const call = async (api: Api, input: Readonly<Record<string, unknown>>) => {
     const startedAt = performance.now()
     const outcome = await client.perform(api, input)
-    ledger.count(api.name, outcome, performance.now() - startedAt)
+    const tookMs = performance.now() - startedAt
+    ledger.count(api.name, outcome, tookMs)
+    if (tookMs > LONG_MS) options.log(`client ${number} waited ${Math.round(tookMs)} ms: ${api.name} ${tell(outcome)}`)
     return outcome
   }
   const stateOf = async (uuid: string) => {
@@ -110,4 +116,9 @@ async function meddle({ random, ledger, call }: operations.Scene, everybodys: Se
   ledger.doubt(uuid)
   const api = random.pick<Api>([startVmInstance, stopVmInstance, destroyVmInstance])
   await call(api, api === stopVmInstance ? { uuid, type: 'cold' } : { uuid })
+}
+
+function tell(outcome: Outcome): string {
+  if (outcome.kind === 'ok') return 'was done'
+  return outcome.kind === 'unknown' ? `has an unknown end, ${outcome.reason}` : `was refused, ${outcome.details}`
 }

@@ -22,6 +22,8 @@ export interface RealCloud {
   /** kill -9 of the management process. */
   killManagement(): Promise<void>
   managementPid(): Promise<number>
+  /** Path of its SQLite file. */
+  readonly database: string
   /** What the management process logged. */
   log(): Promise<string>
 }
@@ -95,6 +97,7 @@ async function open({ home, lab, port, run }: Setup): Promise<RealCloud> {
       process.kill(pid, 'SIGKILL')
       await waitFor('the management process to be gone', () => isGone(pid))
     },
+    database: join(directory, 'data', 'zstack.db'),
     log: () => readFile(join(directory, 'management.log'), 'utf8'),
   }
 }
