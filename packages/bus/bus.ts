@@ -55,8 +55,6 @@ export interface ClusterBus extends Bus, Disposable {
   tell(name: string, data: unknown): Promise<void>
   /** Ends the calls that only this run of a node could have answered. */
   nodeGone(node: string, run: number): void
-  /** Removes what is stored for a node that is no member any more. */
-  forget(node: string): Promise<void>
 }
 
 // A ring that keeps changing must not send a call around for ever.
@@ -95,7 +93,6 @@ export function createClusterBus(
     begin: (run) => remote.begin(run),
     tell: (name, data) => transport.broadcast({ kind: 'news', from: routes.self, name, data }),
     nodeGone: (node, run) => remote.nodeGone(node, run),
-    forget: (node) => transport.forget(node),
     dispose: async () => {
       remote.dispose()
       await transport.dispose()

@@ -40,7 +40,6 @@ export function createMemoryHub(): MemoryHub {
       broadcast: async (envelope) => {
         for (const to of receivers.keys()) send(node, to, envelope)
       },
-      forget: async () => {},
       dispose: () => void receivers.delete(node),
     }),
     bend: (fate) => {

@@ -13,6 +13,8 @@ export interface RabbitOptions {
   readonly tls?: boolean
   /** PEM of who vouches for the brokers, with `tls`; those of the system when absent. */
   readonly certificateAuthority?: string
+  /** How long the brokers keep what is sent to a node that does not listen; an hour when absent. */
+  readonly keepMs?: number
 }
 
 const NEWS = 'zstack.news'
@@ -21,6 +23,7 @@ const news = { exchange: NEWS, type: 'fanout', durable: true } as const
 const PREFETCH = 200
 // What cannot be published for so long is given back to the bus, which asks again.
 const PATIENCE_MS = 30_000
+const KEEP_MS = 3_600_000
 const RETRY_MS = { low: 100, high: 2_000 }
 
 interface Address {
@@ -29,11 +32,13 @@ interface Address {
   readonly durable: true
 }
 
-export const queueOfNode = (node: string): string => `zstack.node.${node}`
+export const queueOfNode = (node: string): string => `zstack.inbox.${node}`
 
 /**
  * One durable quorum queue for each node, and one exchange for what concerns all. Publishing is confirmed by the brokers; when a
  * broker goes, the next one is connected to and what was not confirmed is published again.
+ * Nobody removes the queue of a node: it may be back by then, and a node whose broker stands still meanwhile is not told and hears
+ * nothing for ever. The brokers remove it themselves when nobody has listened for long.
  */
 export function createRabbitTransport(node: string, options: RabbitOptions, log: Logger): Transport {
   const connection = connect(options)
@@ -84,10 +89,10 @@ export function createRabbitTransport(node: string, options: RabbitOptions, log:
     open: async (receive) => {
       await declare(connection, queue, options)
       consumer = connection.createConsumer(
-        // All of it again after every interruption: the others remove the queue of a node that they declared dead.
+        // All of it again after every interruption: an operator may have removed the queue.
         {
           queue,
-          queueOptions: nodeQueue(queue),
+          queueOptions: nodeQueue(queue, options),
           exchanges: [news],
           queueBindings: [{ exchange: NEWS, queue }],
           qos: { prefetchCount: PREFETCH },
@@ -98,9 +103,6 @@ export function createRabbitTransport(node: string, options: RabbitOptions, log:
     },
     send: (to, envelope) => publish({ routingKey: queueOfNode(to), durable: true }, envelope),
     broadcast: (envelope) => publish({ exchange: NEWS, durable: true }, envelope),
-    forget: async (gone) => {
-      await connection.queueDelete({ queue: queueOfNode(gone) })
-    },
     figures: () => ({
       // When blocked it is not ready, yet connected.
       isConnected: connection.ready || isBlocked,
@@ -140,15 +142,15 @@ export function tlsOf({ tls, certificateAuthority: ca }: RabbitOptions): boolean
   return ca === undefined ? true : { ca }
 }
 
-function nodeQueue(queue: string) {
-  return { queue, durable: true, arguments: { 'x-queue-type': 'quorum' as const } }
+function nodeQueue(queue: string, { keepMs = KEEP_MS }: RabbitOptions) {
+  return { queue, durable: true, arguments: { 'x-queue-type': 'quorum' as const, 'x-expires': keepMs } }
 }
 
 /** What was stored for an earlier run of this node is dropped: its callers were told that it died. */
 async function declare(connection: Connection, queue: string, options: RabbitOptions): Promise<void> {
   try {
     await connection.exchangeDeclare(news)
-    await connection.queueDeclare(nodeQueue(queue))
+    await connection.queueDeclare(nodeQueue(queue, options))
     await connection.queueBind({ exchange: NEWS, queue })
     await connection.queuePurge({ queue })
   } catch (cause) {

@@ -70,8 +70,6 @@ export interface Transport extends Disposable {
   send(node: string, envelope: Envelope): Promise<void>
   /** To every node; whether to this one too does not matter. */
   broadcast(envelope: NewsEnvelope): Promise<void>
-  /** Removes what is stored for a node that is gone for good. */
-  forget(node: string): Promise<void>
   /** How it is connected; absent where there is nothing to connect to. */
   figures?(): TransportFigures
 }

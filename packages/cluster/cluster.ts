@@ -177,11 +177,7 @@ class ClusterNode implements Cluster {
     const gone = this.#known.filter((m) => !view.members.some((n) => isSameRun(m, n)))
     this.#known = view.members
     this.#ownership.apply(view)
-    for (const { uuid, incarnation } of gone) {
-      this.#bus?.nodeGone(uuid, incarnation)
-      // When it fails its queue stays with the broker, until the node comes back or an operator removes it.
-      if (!view.members.some((m) => m.uuid === uuid)) this.#bus?.forget(uuid).catch(() => undefined)
-    }
+    for (const { uuid, incarnation } of gone) this.#bus?.nodeGone(uuid, incarnation)
     for (const listener of this.#listeners) listener(view, gone)
     const members = view.members.map((m) => m.hostName)
     this.#options.log.info({ epoch: view.epoch, members }, 'the members of the cluster')

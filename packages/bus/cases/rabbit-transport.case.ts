@@ -5,7 +5,7 @@ import { defineMessage } from '#contract'
 import { KeyedQueues, newUuid, silentLogger, waitFor } from '#kernel'
 import { type Rabbitmq, startRabbitmq } from '#testkit'
 import { type ClusterBus, createClusterBus } from '../bus.ts'
-import { createRabbitTransport, queueOfNode } from '../rabbit-transport.ts'
+import { createRabbitTransport, queueOfNode, type RabbitOptions } from '../rabbit-transport.ts'
 
 const echo = defineMessage<{ n: number }, number>('echo')
 
@@ -16,10 +16,11 @@ describe('RabbitMQ', () => {
   })
   after(() => brokers.dispose())
 
-  const transportOf = (node: string) => {
+  const addresses = () => brokers.endpoints.map(({ host, port }) => `${host}:${port}`)
+  const transportOf = (node: string, options: Partial<RabbitOptions> = {}) => {
     const { user, password } = brokers
-    const addresses = brokers.endpoints.map(({ host, port }) => `${host}:${port}`)
-    return createRabbitTransport(node, { brokers: addresses, user, password, virtualHost: '/' }, silentLogger)
+    const common = { brokers: addresses(), user, password, virtualHost: '/' }
+    return createRabbitTransport(node, { ...common, ...options }, silentLogger)
   }
   /** Runs of the nodes, as all of them know. */
   const runs = new Map<string, number>()
@@ -150,13 +151,36 @@ describe('RabbitMQ', () => {
     assert.equal(await depth(), 1)
   })
 
+  test('what is sent to a node whose broker stands still arrives when it goes on', async (t) => {
+    const heard: string[] = []
+    const a = transportOf('still')
+    await a.open(async (envelope) => void heard.push(envelope.kind === 'news' ? envelope.name : ''))
+    t.after(() => a.dispose())
+    const b = transportOf('other', { brokers: addresses().slice(1) })
+    t.after(() => b.dispose())
+    brokers.freeze(0)
+    try {
+      await b.send('still', { kind: 'news', from: 'other', name: 'sent meanwhile', data: 0 })
+    } finally {
+      brokers.thaw(0)
+    }
+    await waitFor('the news to be heard', () => heard.includes('sent meanwhile'), { timeoutMs: 20_000 })
+  })
+
   test('a node that is gone for good leaves no queue', async (t) => {
-    const transport = transportOf(newUuid())
-    await transport.open(async () => {})
-    t.after(() => transport.dispose())
-    const gone = await open()
-    await gone.bus.dispose()
-    await transport.forget(gone.name)
-    assert.match(queueOfNode(gone.name), /^zstack\.node\./)
+    const gone = transportOf('gone', { keepMs: 500 })
+    await gone.open(async () => {})
+    await gone.dispose()
+    const { user: username, password } = brokers
+    const connection = new Connection({ hosts: addresses(), username, password })
+    // A question about a queue that is not there ends the channel it is asked on.
+    connection.on('error', () => undefined)
+    t.after(() => connection.close())
+    const isGone = () =>
+      connection.queueDeclare({ queue: queueOfNode('gone'), passive: true }).then(
+        () => false,
+        ({ code }: { code?: string }) => code === 'NOT_FOUND',
+      )
+    await waitFor('the brokers to remove the queue', isGone, { timeoutMs: 20_000, intervalMs: 200 })
   })
 })
