@@ -45,7 +45,7 @@ describe('the auditor of real hosts', () => {
       strategy: 'CreateStopped',
     })
     const [vm] = (await client.query(queryVmInstance, ['name=first-vm'])).inventories as Json[]
-    const [nic] = vm?.vmNics as Json[]
+    const [nic] = (vm?.vmNics ?? []) as Json[]
     const volume = String((off.inventory as Json).rootVolumeUuid)
     const { stdout } = await onHost(`find /zstack_ps -name ${volume}.qcow2
       find /zstack_ps/images -name '*.qcow2'; nft list tables bridge | sed 's/table bridge //'`)
@@ -124,7 +124,7 @@ describe('the auditor of real hosts', () => {
     [
       'a DHCP server that is gone',
       'kill -9 $(pgrep -x dnsmasq)',
-      /^processes .*missing dnsmasq[^]*^DHCP reservations .*missing/m,
+      /^processes .*missing dnsmasq(.|\n)*^DHCP reservations .*missing/m,
       'nsenter --net=/run/netns/zs-$(echo $l3 | cut -c1-11) dnsmasq --conf-file=$conf',
     ],
     [
@@ -139,7 +139,12 @@ describe('the auditor of real hosts', () => {
       /^leases in rules .*missing/m,
       'nft add element bridge $table leases "{ $mac . $ip }"',
     ],
-    ['rules of nobody', 'nft add table bridge zs_stray', /^tables .*zs_stray/m, 'nft delete table bridge zs_stray'],
+    [
+      'rules of nobody',
+      'nft add table bridge zs_stray',
+      /^tables .*zs_stray/m,
+      'nft delete table bridge zs_stray',
+    ],
     [
       'what a migration left',
       'mkdir -p /run/zstack/migration/stray',
@@ -167,7 +172,11 @@ describe('the auditor of real hosts', () => {
   test('a guest that died', async () => {
     await onHost('kill -9 $(pgrep -f "guest=$vm"); while pgrep -f "guest=$vm"; do sleep 0.05; done')
     const found = (await look()).join('\n')
-    for (const sentence of [/^domains .*missing/m, /^processes .*missing guest/m, /^interfaces .*missing vnic/m])
+    for (const sentence of [
+      /^domains .*missing/m,
+      /^processes .*missing guest/m,
+      /^interfaces .*missing vnic/m,
+    ])
       assert.match(found, sentence)
   })
 })

@@ -1,7 +1,9 @@
 import type { Api } from '#contract'
 import type { PatientClient } from './patient-client.ts'
 
-type Conditions = readonly string[] | { conditions?: readonly { name: string; op: string; value?: unknown }[] }
+type Conditions =
+  | readonly string[]
+  | { conditions?: readonly { name: string; op: string; value?: unknown }[] }
 
 /** Builds the data centre before anything is broken: whatever is refused is an error. */
 export interface Builder {

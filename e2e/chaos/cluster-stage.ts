@@ -22,12 +22,7 @@ const databaseNames = three.map((i) => `db${i}`)
 export const clusterMembers: readonly string[] = [...nodeNames, ...brokerNames, ...databaseNames]
 
 /** Three management nodes, three brokers, three members of the database, each on a host of its own. Runs in the middle of the wires. */
-export async function openClusterStage(
-  dir: string,
-  random: Random,
-  wires: Wires,
-  lab?: Lab,
-): Promise<Stage> {
+export async function openClusterStage(dir: string, random: Random, wires: Wires, lab?: Lab): Promise<Stage> {
   const places = (names: readonly string[]) =>
     names.map((name) => ({ host: wires.addressOf(name), namespace: wires.namespaceOf(name) }))
   const [galera, rabbitmq] = await Promise.all([
@@ -73,6 +68,10 @@ export async function openClusterStage(
     ...(lab === undefined ? {} : { lab }),
     openDatabase: () => openMariadb({ endpoints, ...login }),
     targets: [...members, ...agents.targets, ...real],
+    rare: [
+      majority('broker', brokerNames, wires, rabbitmq),
+      majority('database', databaseNames, wires, galera),
+    ],
     mendAll: async () => {
       agents.mend()
       for (const name of clusterMembers) await wires.heal(name)
@@ -141,6 +140,32 @@ const target = (group: string, name: string, ways: Target['ways']): Target => ({
 function cutting(wires: Wires, member: string): Record<string, Way> {
   const breakIt = () => wires.cut(member)
   return { 'cut off': { weight: 3, longestMs: 14_000, breakIt, mend: () => wires.heal(member) } }
+}
+
+/**
+ * Two of three at the same time: nobody may go on without them, and everything must by itself when they are back. They are not
+ * killed: database members that ended as a majority wait for an operator who says which of them has the last word.
+ */
+function majority(
+  group: string,
+  names: readonly string[],
+  wires: Wires,
+  servers: Pick<Galera, 'freeze' | 'thaw'>,
+): Target {
+  const lost = names.slice(1)
+  const both = (change: (name: string, i: number) => unknown) => () =>
+    Promise.all(lost.map((name, i) => change(name, i + 1)))
+  const cut: Way = {
+    ...{ weight: 1, longestMs: 10_000 },
+    breakIt: both((name) => wires.cut(name)),
+    mend: both((name) => wires.heal(name)),
+  }
+  const freeze: Way = {
+    ...{ weight: 1, longestMs: 10_000 },
+    breakIt: both((_, i) => servers.freeze(i)),
+    mend: both((_, i) => servers.thaw(i)),
+  }
+  return { group, name: `majority of ${group}s`, ways: { 'cut off': cut, freeze } }
 }
 
 /** What can happen to a server that is one of three. */

@@ -77,12 +77,10 @@ exit 0`
 
 export async function lookAtHost(host: LabHost): Promise<HostSight> {
   const { stdout } = await host.exec(['sh', '-c', script], { timeoutMs: 20_000 })
-  const sections = stdout
-    .split(/^=== /m)
-    .slice(1)
-    .map(splitSection)
+  const sections = stdout.split(/^=== /m).slice(1).map(splitSection)
   const all = (kind: string) => sections.filter(({ words }) => words[0] === kind)
-  const lines = (kind: string) => all(kind).flatMap(({ body }) => body.split('\n').filter((line) => line.trim()))
+  const lines = (kind: string) =>
+    all(kind).flatMap(({ body }) => body.split('\n').filter((line) => line.trim()))
   return {
     files: lines('files'),
     disks: all('disk').map(({ words, body }) => readDisk(words[1] ?? '', body)),

@@ -22,8 +22,11 @@ const { values } = parseArgs({
     stage: { type: 'string', default: 'single' },
     seconds: { type: 'string', default: '20' },
     clients: { type: 'string', default: '30' },
-    /** Milliseconds between two faults. */
-    every: { type: 'string', default: '700' },
+    /** Milliseconds between two faults of a storm. */
+    every: { type: 'string', default: '1000' },
+    /** Seconds of faults, and without faults, in turn. */
+    storm: { type: 'string', default: '10' },
+    calm: { type: 'string', default: '16' },
     /** Real virtual hosts beside the simulated ones, in the stage `cluster`. */
     'real-hosts': { type: 'string', default: '2' },
     'quiet-seconds': { type: 'string', default: '40' },
@@ -83,6 +86,8 @@ async function runHere(): Promise<void> {
       durationMs: Number(values.seconds) * 1000,
       clients: Number(values.clients),
       everyMs: Number(values.every),
+      stormMs: Number(values.storm) * 1000,
+      calmMs: Number(values.calm) * 1000,
       quietMs: Number(values['quiet-seconds']) * 1000,
       log,
     })

@@ -65,7 +65,12 @@ async function buildNetwork({ create, query }: Builder, zoneUuid: string, cluste
   const l2 = await create(createL2NoVlanNetwork, { name: 'real-l2', zoneUuid, physicalInterface: 'eth1' })
   await create(attachL2NetworkToCluster, { l2NetworkUuid: l2, clusterUuid })
   const l3 = await create(createL3Network, { name: 'real-l3', l2NetworkUuid: l2 })
-  const range = { startIp: '10.99.0.20', endIp: '10.99.0.250', netmask: '255.255.255.0', gateway: '10.99.0.1' }
+  const range = {
+    startIp: '10.99.0.20',
+    endIp: '10.99.0.250',
+    netmask: '255.255.255.0',
+    gateway: '10.99.0.1',
+  }
   await create(addIpRange, { l3NetworkUuid: l3, name: 'real-range', ...range })
   const [provider] = await query(queryNetworkServiceProvider, ['type=Flat'])
   const networkServices = { [String(provider?.uuid)]: ['DHCP', 'Userdata'] }

@@ -9,7 +9,7 @@ import { Ledger } from './ledger.ts'
 import { createPatientClient, type PatientClient } from './patient-client.ts'
 import { createRandom } from './random.ts'
 import { buildRealCluster } from './real-cluster.ts'
-import { makeSchedule, runSchedule } from './schedule.ts'
+import { type Fault, makeSchedule, runSchedule } from './schedule.ts'
 import type { Stage } from './stage.ts'
 import { allOperations, realOperations, runClient } from './workload.ts'
 
@@ -28,6 +28,8 @@ export interface ChaosOptions {
   readonly durationMs: number
   readonly clients: number
   readonly everyMs: number
+  readonly stormMs: number
+  readonly calmMs: number
   /** How long the cloud may take to put itself in order afterwards. */
   readonly quietMs: number
   /** Told what happens, as it happens. */
@@ -44,7 +46,7 @@ export interface ChaosReport {
 
 /** Lets clients work while things break, puts everything right, and looks whether the cloud kept its promises. */
 export async function runChaos(stage: Stage, options: ChaosOptions): Promise<ChaosReport> {
-  const { seed, durationMs, everyMs, log } = options
+  const { seed, durationMs, log } = options
   const random = createRandom(seed)
   const urls = stage.nodes.map(({ url }) => url)
   const first = createPatientClient(urls, 0)
@@ -58,7 +60,7 @@ export async function runChaos(stage: Stage, options: ChaosOptions): Promise<Cha
     await node.untilReady()
   }
   log(`the data centre is ready; ${durationMs / 1000} s of chaos begin`)
-  const faults = makeSchedule({ random: random.fork('faults'), targets: stage.targets, durationMs, everyMs })
+  const faults = makeSchedule({ ...options, ...stage, random: random.fork('faults') })
   const ledger = new Ledger()
   const everybodys = new Set<string>()
   let isOver = false
@@ -75,7 +77,7 @@ export async function runChaos(stage: Stage, options: ChaosOptions): Promise<Cha
       log,
     }),
   )
-  await runSchedule(faults, durationMs, log)
+  const broken = await runSchedule(faults, durationMs, log)
   isOver = true
   await stage.mendAll()
   log('everything is mended')
@@ -89,12 +91,18 @@ export async function runChaos(stage: Stage, options: ChaosOptions): Promise<Cha
   const text = [
     `seed: ${seed}`,
     ledger.summary(),
-    `faults: ${faults.length} (nodes that ended by themselves: ${exits})`,
+    `faults: ${broken.length} (nodes that ended by themselves: ${exits})`,
+    `faults by kind: ${byKind(broken)}`,
     `in order ${quietS} s after the last client`,
     `findings: ${findings.length}`,
     ...findings.slice(0, 40),
   ].join('\n')
-  return { operations: ledger.operations, faults: faults.length, findings, text }
+  return { operations: ledger.operations, faults: broken.length, findings, text }
+}
+
+function byKind(faults: readonly Fault[]): string {
+  const kinds = Map.groupBy(faults, ({ target, how }) => `${target.name.replace(/ ?\d+$/, '')} ${how}`)
+  return [...kinds].map(([kind, all]) => `${all.length} × ${kind}`).join(', ')
 }
 
 /** The data centre, and the part of it that is real when there are real hosts. */

@@ -15,6 +15,8 @@ export interface Stage {
   /** Opens the database for the auditor, who closes it. */
   openDatabase(): Database
   readonly targets: readonly Target[]
+  /** What is broken at most once. */
+  readonly rare?: readonly Target[]
   /** Makes whole whatever a failed mending left broken. */
   mendAll(): Promise<void>
   dispose(): Promise<void>

@@ -93,7 +93,8 @@ export async function runClient(options: ClientOptions): Promise<void> {
     const outcome = await client.perform(api, input)
     const tookMs = performance.now() - startedAt
     ledger.count(api.name, outcome, tookMs)
-    if (tookMs > LONG_MS) options.log(`client ${number} waited ${Math.round(tookMs)} ms: ${api.name} ${tell(outcome)}`)
+    if (tookMs > LONG_MS)
+      options.log(`client ${number} waited ${Math.round(tookMs)} ms: ${api.name} ${tell(outcome)}`)
     return outcome
   }
   const stateOf = async (uuid: string) => {
@@ -120,5 +121,7 @@ async function meddle({ random, ledger, call }: operations.Scene, everybodys: Se
 
 function tell(outcome: Outcome): string {
   if (outcome.kind === 'ok') return 'was done'
-  return outcome.kind === 'unknown' ? `has an unknown end, ${outcome.reason}` : `was refused, ${outcome.details}`
+  return outcome.kind === 'unknown'
+    ? `has an unknown end, ${outcome.reason}`
+    : `was refused, ${outcome.details}`
 }
