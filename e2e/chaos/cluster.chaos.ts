@@ -1,4 +1,4 @@
 import { withoutGalera } from '#testkit'
 import { declareSeeds } from './run-seeds.ts'
 
-declareSeeds('cluster', 20, withoutGalera)
+declareSeeds('cluster', 130, withoutGalera)
