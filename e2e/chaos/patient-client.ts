@@ -113,13 +113,18 @@ class Sender {
     this.#at = (this.#at + 1) % this.#urls.length
   }
 
-  /** True when another node may know more: this one does not serve yet, or does not know the job. */
+  /**
+   * True when another node may know more: this one does not serve yet, or does not know the job. What it says of a job it knows is
+   * the word of the cloud, also when that is that a node was not ready.
+   */
   async #isElsewhere(response: Response, url: string): Promise<boolean> {
-    if (url.includes('/api-jobs/') && response.status === 404) {
+    const isPoll = url.includes('/api-jobs/')
+    if (isPoll && response.status === 404) {
       this.#lostSince ??= performance.now()
       return performance.now() - this.#lostSince < this.#lostJobMs
     }
     this.#lostSince = undefined
+    if (isPoll) return false
     return response.status === 503 && /"SYS\.1010"/.test(await response.clone().text())
   }
 }
