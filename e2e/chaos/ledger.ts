@@ -19,11 +19,13 @@ export class Ledger {
   readonly #entries = new Map<string, Entry>()
   readonly #doubted = new Set<string>()
   readonly #counts = { ok: 0, refused: 0, unknown: 0 }
+  readonly #onRealHosts = { ok: 0, refused: 0, unknown: 0 }
   readonly #tookMs: number[] = []
   readonly #refusals = new Map<string, number>()
 
-  count(api: string, outcome: Outcome, tookMs: number): void {
+  count(api: string, outcome: Outcome, { tookMs, isReal }: { tookMs: number; isReal: boolean }): void {
     this.#counts[outcome.kind] += 1
+    if (isReal) this.#onRealHosts[outcome.kind] += 1
     this.#tookMs.push(tookMs)
     if (outcome.kind !== 'refused') return
     const what = `${api} ${outcome.code}`
@@ -56,11 +58,11 @@ export class Ledger {
   }
 
   summary(): string {
-    const { ok, refused, unknown } = this.#counts
     const most = [...this.#refusals].sort((a, b) => b[1] - a[1]).slice(0, 12)
     const sure = [...this.#entries.keys()].filter((uuid) => !this.#doubted.has(uuid)).length
     return [
-      `operations: ${this.operations} (${ok} done, ${refused} refused, ${unknown} of unknown end)`,
+      `operations: ${tell(this.#counts)}`,
+      `of them on real hosts: ${tell(this.#onRealHosts)}`,
       `an operation took ${this.#times()}`,
       `objects clients are sure of: ${sure} of ${this.#entries.size}`,
       `refusals: ${most.map(([what, count]) => `${count} × ${what}`).join(', ')}`,
@@ -88,6 +90,9 @@ export class Ledger {
     return found
   }
 }
+
+const tell = ({ ok, refused, unknown }: Readonly<Record<Outcome['kind'], number>>) =>
+  `${ok + refused + unknown} (${ok} done, ${refused} refused, ${unknown} of unknown end)`
 
 function judge(
   what: string,

@@ -13,7 +13,8 @@ const times = { durationMs: 120_000, everyMs: 1_000, stormMs: 10_000, calmMs: 15
 const make = (seed: number) => makeSchedule({ ...times, targets, rare, random: createRandom(seed) })
 
 test('a seed decides all faults', () => {
-  const tell = (seed: number) => make(seed).map(({ atMs, untilMs, target: { name } }) => [name, atMs, untilMs])
+  const tell = (seed: number) =>
+    make(seed).map(({ atMs, untilMs, target: { name } }) => [name, atMs, untilMs])
   assert.deepEqual(tell(1), tell(1))
   assert.notDeepEqual(tell(1), tell(2))
 })

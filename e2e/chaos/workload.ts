@@ -92,7 +92,7 @@ export async function runClient(options: ClientOptions): Promise<void> {
     const startedAt = performance.now()
     const outcome = await client.perform(api, input)
     const tookMs = performance.now() - startedAt
-    ledger.count(api.name, outcome, tookMs)
+    ledger.count(api.name, outcome, { tookMs, isReal: options.operations === realOperations })
     if (tookMs > LONG_MS)
       options.log(`client ${number} waited ${Math.round(tookMs)} ms: ${api.name} ${tell(outcome)}`)
     return outcome
