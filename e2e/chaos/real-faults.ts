@@ -7,7 +7,7 @@ export async function realTargets(lab: Lab): Promise<Target[]> {
   const hosts = (await lab.status()).hosts.map(({ name }) => lab.host(name))
   const target = (group: string, name: string, ways: Target['ways']): Target => ({
     ...{ group, name, ways },
-    weight: 2,
+    weight: 4,
   })
   const [imageServer] = hosts
   return [
