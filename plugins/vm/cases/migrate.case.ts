@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { newUuid } from '#kernel'
-import { changeHostState, queryHost } from '#plugins/host/contract/apis.ts'
+import { changeHostState, queryHost, reconnectHost } from '#plugins/host/contract/apis.ts'
 import { deleteImage, expungeImage } from '#plugins/image/contract/deletion-apis.ts'
 import { queryVolume } from '#plugins/volume/contract/apis.ts'
 import { assertRefused, inventoryOf, simulatedHost } from '#testkit'
@@ -33,6 +33,20 @@ test('a VM moves to the host named, with its disks, address and capacity; nothin
   }[]
   const used = byName.map((h) => h.totalMemoryCapacity - h.availableMemoryCapacity)
   assert.deepEqual(used, [0, vm.memorySize])
+})
+
+test('a VM that arrives is served, also when its new host was put in order while it was on the way', async (t) => {
+  const { cloud, dc, vm, host } = await startCloudWithVm(t, { hosts: 2 })
+  const target = simulatedHost(cloud, 1)
+  const leases = () => target.state.networks.get(dc.l3)?.leases.size ?? 0
+  const hold = host.knobs.hold('migrateVm')
+  const moving = cloud.call(migrateVm, { vmInstanceUuid: vm.uuid, hostUuid: dc.hosts[1] })
+  await hold.waiting
+  assert.equal(leases(), 1)
+  await cloud.call(reconnectHost, { uuid: String(dc.hosts[1]) })
+  hold.release()
+  await moving
+  assert.equal(leases(), 1)
 })
 
 test('candidates are the hosts that could take it, and one of them is taken when none is named', async (t) => {

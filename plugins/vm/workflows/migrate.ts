@@ -175,8 +175,13 @@ async function settleMove(ctx: PluginContext, move: Move): Promise<void> {
   if (await runsOn(ctx, move.destination.hostUuid, move.vmUuid)) await markArrived(ctx, move)
 }
 
-/** The guest has arrived: the source gives back all it held for it. */
+/** The guest has arrived: the destination serves it, and the source gives back all it held for it. */
 async function leaveLoser(ctx: PluginContext, move: Move): Promise<void> {
+  const { hostUuid } = move.destination
+  // Whoever served all NICs of the destination meanwhile did not know of it yet, and wiped what was prepared.
+  const isThere = (await getVm(ctx.db, move.vmUuid)).hostUuid === hostUuid
+  const nics = isThere ? await servedNics(ctx, move.vmUuid) : []
+  if (nics.length > 0) await ctx.bus.call(applyServices, { hostUuid, nics })
   for (const volume of move.volumes) await ctx.bus.call(finishMove, volume)
   await leaveHost(ctx, move.vmUuid, move.sourceUuid)
   await closeTunnels(ctx, move, false)
