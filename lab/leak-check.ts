@@ -64,7 +64,7 @@ function isOfEarlierLab(before: Snapshot, line: string): boolean {
 
 /** By custom, the name of a test's lab or directory ends in its maker's pid; a living maker still cleans up. */
 function isOfAnotherRun(line: string): boolean {
-  const maker = line.match(/zstack-[a-z0-9-]*?-(\d+)(?![\w-])/)?.[1]
+  const maker = line.match(/(?:zstack|zs)-[a-z0-9-]*?-(\d+)(?![\w-])/)?.[1]
   return maker !== undefined && Number(maker) !== process.pid && existsSync(`/proc/${maker}`)
 }
 

@@ -8,7 +8,7 @@ import {
 } from 'mysql2/promise'
 import { CloudError, sysErrors } from '#kernel'
 import { isConnectionLost, isFull, isNotReady, isRefusal } from './mariadb-errors.ts'
-import { watchOver } from './mariadb-session.ts'
+import { say, sessionOn, watchOver } from './mariadb-session.ts'
 import { checkIdentity, encryption } from './mariadb-tls.ts'
 import { databaseClosed, storageError } from './storage-errors.ts'
 
@@ -173,7 +173,7 @@ export class MariadbServers {
       checkIdentity(connection, endpoint, this.#options)
       await prepareSession(connection, lane)
       // What is left of a transaction that a cluster gave up in the middle of a packet must not be committed bit by bit.
-      if (lane === 'write') await connection.query('SET SESSION autocommit = 0')
+      if (lane === 'write') await say(connection, 'SET SESSION autocommit = 0')
     } catch (error) {
       connection.destroy()
       throw error
@@ -201,30 +201,27 @@ export function isOfCluster(connection: PoolConnection): boolean {
 
 /** Same meaning of statements on every server; a member of a cluster must be in it, and know what was committed elsewhere. */
 async function prepareSession(connection: PoolConnection, lane: Lane): Promise<void> {
+  const read = async (sql: string) => (await sessionOn(connection).rows(sql, []))[0]?.at(-1)
   // A backslash is a character like any other, as in SQLite.
-  await connection.query(
+  await say(
+    connection,
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION', autocommit = 1, innodb_lock_wait_timeout = 10",
   )
   // A process that stops inside a transaction, or whose machine is gone, must not keep the others from their turn for long.
-  await connection.query(`SET SESSION idle_transaction_timeout = ${IDLE_TRANSACTION_S}`)
+  await say(connection, `SET SESSION idle_transaction_timeout = ${IDLE_TRANSACTION_S}`)
   // What a unit reads is what its guarded updates will meet: the newest that is committed, not a snapshot of earlier.
   const access = lane === 'read' ? 'READ ONLY' : 'READ WRITE'
-  await connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, ${access}`)
-  const [[row]] = (await connection.query('SELECT @@wsrep_on AS isMember')) as unknown as [
-    { isMember?: number }[],
-  ]
-  if (row?.isMember !== 1) return
-  const [[status]] = (await connection.query("SHOW STATUS LIKE 'wsrep_ready'")) as unknown as [
-    { Value?: string }[],
-  ]
-  if (status?.Value !== 'ON') throw new Error('it is not a ready member of its cluster')
+  await say(connection, `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, ${access}`)
+  if (Number(await read('SELECT @@wsrep_on')) !== 1) return
+  if ((await read("SHOW STATUS LIKE 'wsrep_ready'")) !== 'ON')
+    throw new Error('it is not a ready member of its cluster')
   members.add(connection.connection)
   // Reads see what was committed through any member before they were asked. So does the first thing a writer does; the rest is
   // proved by certification.
-  await connection.query('SET SESSION wsrep_sync_wait = 1')
+  await say(connection, 'SET SESSION wsrep_sync_wait = 1')
   if (lane === 'read') return
-  await connection.query('SELECT 1')
-  await connection.query('SET SESSION wsrep_sync_wait = 0')
+  await say(connection, 'SELECT 1')
+  await say(connection, 'SET SESSION wsrep_sync_wait = 0')
 }
 
 /** Asks by a connection of its own, whose answer nothing else holds up. */

@@ -235,3 +235,14 @@ test('a migration that was cut off between two statements is finished by the nex
   assert.deepEqual(await migrate(db, [migration]), [])
   await db.write((tx) => tx.run('INSERT INTO `AVO` (`uuid`, `one`, `two`) VALUES (?, ?, ?)', ['a', 1, 'x']))
 })
+
+test('a server that stands still while a connection is prepared is left for the next', {
+  skip,
+}, async (t) => {
+  const where = await place(t)
+  const still = await proxy(t, where, (sent) => (sent.includes('sql_mode') ? 'silence' : undefined))
+  const db = open(t, where, [still])
+  assert.deepEqual(await uuids(db), [])
+  await db.write((tx) => add(tx, 'a'))
+  assert.deepEqual(await uuids(db), ['a'])
+})

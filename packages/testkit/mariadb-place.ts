@@ -47,13 +47,17 @@ export const addItem = (tx: Tx, uuid: string, n = 0) =>
 export const itemUuids = async (db: Database) =>
   (await db.all('SELECT `uuid` FROM `ItemVO` ORDER BY `uuid`', [])).map((row) => String(row.uuid))
 
-/** Stands before the server; cuts every connection when the client sends what `cut` recognises, before or after it arrives. */
+/**
+ * Stands before the server; cuts every connection when the client sends what `cut` recognises, before or after it arrives, or lets
+ * nothing pass any more, as when the machine stands still.
+ */
 export async function cuttingProxy(
   t: TestContext,
   to: Endpoint,
-  cut: (sent: string) => 'before' | 'after' | undefined,
+  cut: (sent: string) => 'before' | 'after' | 'silence' | undefined,
 ) {
   const sockets = new Set<Socket>()
+  let isSilent = false
   const server: Server = createServer((client) => {
     const upstream = new (client.constructor as typeof Socket)()
     upstream.connect(to.port, to.host)
@@ -66,11 +70,13 @@ export async function cuttingProxy(
     client.on('data', (data) => {
       const when = cut(data.toString('latin1'))
       if (when === 'before') return void client.destroy()
+      isSilent ||= when === 'silence'
+      if (isSilent) return
       upstream.write(data)
       // Its listeners are in the order of their making: this one comes before the one that passes the answer on.
       if (when === 'after') upstream.prependOnceListener('data', () => client.destroy())
     })
-    upstream.on('data', (data) => void (client.destroyed || client.write(data)))
+    upstream.on('data', (data) => void (client.destroyed || isSilent || client.write(data)))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => {
