@@ -1,4 +1,4 @@
-import { update } from '#db'
+import { findOne, update } from '#db'
 import type { PluginContext } from '#plugin-host'
 import { removeTags } from '#plugins/tag/contract/messages.ts'
 import { plugDisk, unplugDisk } from '#plugins/vm/contract/messages.ts'
@@ -70,7 +70,8 @@ export function attachWorkflow(ctx: PluginContext): Workflow<Attach, void> {
     name: 'plug',
     run: ({ vmUuid, volumeUuid, deviceId }) => ctx.bus.call(plugDisk, { vmUuid, volumeUuid, deviceId }),
     undo: async ({ vmUuid, volumeUuid }) => {
-      const { installPath } = await getVolume(ctx.db, volumeUuid)
+      // It may be gone by now: let go with its VM while the host was away, and removed.
+      const installPath = (await findOne(ctx.db, volume, { uuid: volumeUuid }))?.installPath
       if (installPath !== undefined) await ctx.bus.call(unplugDisk, { vmUuid, installPath })
     },
   })
@@ -89,8 +90,11 @@ export function detachWorkflow(ctx: PluginContext): Workflow<{ volume: Volume; v
   const unplug = defineStep<{ volume: Volume; vmUuid: string }, void>({
     name: 'unplug',
     run: ({ volume: v, vmUuid }) => ctx.bus.call(unplugDisk, { vmUuid, installPath: v.installPath ?? '' }),
-    undo: ({ volume: v, vmUuid }) =>
-      ctx.bus.call(plugDisk, { vmUuid, volumeUuid: v.uuid, deviceId: v.deviceId ?? 1 }),
+    undo: async ({ volume: v, vmUuid }) => {
+      // While its host was away it may have been let go by another call, or with its VM.
+      if ((await findOne(ctx.db, volume, { uuid: v.uuid }))?.vmInstanceUuid !== vmUuid) return
+      await ctx.bus.call(plugDisk, { vmUuid, volumeUuid: v.uuid, deviceId: v.deviceId ?? 1 })
+    },
   })
   const release = defineStep<{ volume: Volume; vmUuid: string }, void>({
     name: 'release',

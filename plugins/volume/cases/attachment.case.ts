@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { newUuid } from '#kernel'
+import { CloudError, newUuid, sysErrors } from '#kernel'
 import { updateGlobalConfig } from '#plugins/global-config/contract/apis.ts'
 import { createVm, startCloudWithVm, type VmScene } from '#plugins/vm/cases/vm-scene.ts'
-import { destroyVmInstance } from '#plugins/vm/contract/deletion-apis.ts'
+import { destroyVmInstance, expungeVmInstance } from '#plugins/vm/contract/deletion-apis.ts'
 import { pauseVmInstance, startVmInstance, stopVmInstance } from '#plugins/vm/contract/power-apis.ts'
-import { assertRefused, inventoryOf, simulatedHost } from '#testkit'
+import { assertRefused, audit, inventoryOf, simulatedHost } from '#testkit'
 import { changeVolumeState, createDataVolume, queryVolume } from '../contract/apis.ts'
 import {
   attachDataVolumeToVm,
@@ -202,3 +202,24 @@ test('many volumes attached at the same time get device numbers of their own', a
   )
   await scene.cloud.call(destroyVmInstance, { uuid: scene.vm.uuid })
 })
+
+for (const [what, removeVm] of [
+  ['was let go by another call', false],
+  ['went with its VM', true],
+] as const)
+  test(`a detach that could not be undone is over when the volume ${what}`, async (t) => {
+    const scene = await startCloudWithVm(t)
+    const { cloud, vm, host } = scene
+    const { uuid } = await attach(scene, (await volumeOn(scene, undefined)).uuid, vm.uuid)
+    host.knobs.failAlways('*', new CloudError(sysErrors.ioError, 'the agent is away'))
+    await assert.rejects(cloud.call(detachDataVolumeFromVm, { uuid }), /the agent is away/)
+    host.knobs.clear()
+    if (removeVm) {
+      await cloud.call(destroyVmInstance, { uuid: vm.uuid })
+      await cloud.call(expungeVmInstance, { uuid: vm.uuid })
+    } else await cloud.call(detachDataVolumeFromVm, { uuid })
+    assert.deepEqual(await cloud.cloud.context.workflows.retryStuck(), [])
+    const [left] = await cloud.query(queryVolume, { conditions: [{ name: 'uuid', op: '=', value: uuid }] })
+    assert.equal(left?.vmInstanceUuid, undefined)
+    assert.deepEqual(await audit(cloud.cloud.context.db, cloud.world), [])
+  })
