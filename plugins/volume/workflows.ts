@@ -5,7 +5,7 @@ import { plugDisk, unplugDisk } from '#plugins/vm/contract/messages.ts'
 import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
 import * as messages from './contract/messages.ts'
 import { type Volume, volume } from './contract/resources.ts'
-import { getVolume, patchVolume } from './store.ts'
+import { patchVolume } from './store.ts'
 
 /** Makes a data volume at once, on a chosen host. */
 export function createWorkflow(
