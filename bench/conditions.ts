@@ -10,7 +10,7 @@ export async function describeConditions(dir: string): Promise<Record<string, st
   db.close()
   return {
     node: process.version,
-    sqlite: `${sqlite}, journal_mode=WAL, synchronous=FULL`,
+    sqlite: `${sqlite}, journal_mode=WAL, each commit group flushed to the disk`,
     databases: `${dir} on ${await fileSystemOf(dir)}`,
     machine: `${availableParallelism()} x ${cpus()[0]?.model ?? 'CPU'}, ${formatSize(totalmem())} of memory`,
     'load average': loadavg()[0]?.toFixed(2) ?? '',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import type { Session } from './database.ts'
+import type { Session, Tx } from './database.ts'
 import { GroupCommit } from './group-commit.ts'
 
 /** A connection that fails where it is told to, as SQLite does on a broken disk. */
@@ -22,13 +22,61 @@ function brokenConnection(
   const connection = Object.defineProperty({ exec, prepare }, 'isTransaction', {
     get: () => state.isTransaction,
   })
+  const commits = {
+    hold: () => log.push('hold'),
+    flush: async () => exec('FLUSH'),
+    release: () => log.push('release'),
+  }
   const session: Session = {
     all: async () => [],
     rows: async () => [],
-    run: async (sql) => Number(exec(sql)),
+    run: async (sql) => {
+      exec(sql)
+      return 1
+    },
   }
-  return { group: new GroupCommit(connection as unknown as DatabaseSync, session), log }
+  return { group: new GroupCommit(connection as unknown as DatabaseSync, session, commits), log }
 }
+
+const changeAndFail = async (tx: Tx) => {
+  await tx.run('INSERT x', [])
+  throw new Error('mine')
+}
+
+test('a unit that fails before it has changed anything costs the others nothing', async () => {
+  const { group, log } = brokenConnection(() => false)
+  const results = await Promise.allSettled([
+    group.write((tx) => tx.run('INSERT a', [])),
+    group.write(() => Promise.reject(new Error('mine'))),
+    group.write((tx) => tx.run('INSERT b', [])),
+  ])
+  assert.deepEqual(
+    results.map((r) => r.status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  )
+  assert.deepEqual(log.slice(0, 5), ['BEGIN IMMEDIATE', 'INSERT a', 'INSERT b', 'hold', 'COMMIT'])
+})
+
+test('when a unit fails that has changed something, all run again, each in a savepoint', async () => {
+  const { group, log } = brokenConnection(() => false)
+  const results = await Promise.allSettled([
+    group.write((tx) => tx.run('INSERT a', [])),
+    group.write(changeAndFail),
+    group.write((tx) => tx.run('INSERT b', [])),
+  ])
+  assert.deepEqual(
+    results.map((r) => r.status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  )
+  assert.deepEqual(log.slice(0, 4), ['BEGIN IMMEDIATE', 'INSERT a', 'INSERT x', 'ROLLBACK'])
+  const unit = (...inside: string[]) => ['SAVEPOINT unit', ...inside]
+  assert.deepEqual(log.slice(4, -4), [
+    'BEGIN IMMEDIATE',
+    ...unit('INSERT a', 'RELEASE unit'),
+    ...unit('INSERT x', 'ROLLBACK TO unit; RELEASE unit'),
+    ...unit('INSERT b', 'RELEASE unit'),
+  ])
+})
 
 test('when the commit fails, every unit of the group is told so, and the next group is tried anew', async () => {
   let broken = true
@@ -36,7 +84,7 @@ test('when the commit fails, every unit of the group is told so, and the next gr
   const results = await Promise.allSettled([group.write(async () => 1), group.write(async () => 2)])
   for (const r of results)
     assert.match(String(r.status === 'rejected' && r.reason), /SYS\.1016 .*could not commit: COMMIT failed/)
-  assert.equal(log.at(-1), 'ROLLBACK')
+  assert.deepEqual(log.slice(-4), ['hold', 'COMMIT', 'ROLLBACK', 'release'])
   broken = false
   assert.equal(await group.write(async () => 3), 3)
 })
@@ -85,7 +133,7 @@ test('a savepoint that cannot be taken back takes the group with it', async () =
   const { group, log } = brokenConnection((sql) => sql.startsWith('ROLLBACK TO'))
   const results = await Promise.allSettled([
     group.write(async () => 1),
-    group.write(() => Promise.reject(new Error('mine'))),
+    group.write(changeAndFail),
     group.write(async () => 3),
   ])
   assert.deepEqual(
@@ -94,4 +142,28 @@ test('a savepoint that cannot be taken back takes the group with it', async () =
   )
   assert.match(String(results[1]?.status === 'rejected' && results[1].reason), /mine/)
   assert.ok(log.includes('ROLLBACK') && !log.includes('COMMIT'))
+})
+
+test('nobody is told before the flush, for which readers are held where they were', async () => {
+  const { group, log } = brokenConnection(() => false)
+  await group.write(async () => log.push('unit'))
+  log.push('told')
+  assert.deepEqual(log.slice(log.indexOf('unit')), ['unit', 'hold', 'COMMIT', 'FLUSH', 'release', 'told'])
+})
+
+test('when the flush fails nobody is told it is done, and nothing is written any more', async () => {
+  let broken = true
+  const { group, log } = brokenConnection((sql) => broken && sql === 'FLUSH')
+  const unknown = { code: 'SYS.1016', details: /FLUSH failed.*Whether the change was made is not known/ }
+  await assert.rejects(
+    group.write(async () => 1),
+    unknown,
+  )
+  assert.equal(log.at(-1), 'release')
+  broken = false
+  await assert.rejects(
+    group.write(async () => 2),
+    unknown,
+  )
+  assert.equal(log.at(-1), 'release')
 })

@@ -1,10 +1,10 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CloudError } from '#kernel'
 import { currentUnit, isInsideUnit, nestedWrite } from './current-unit.ts'
-import type { Session, Tx, WriteGuard } from './database.ts'
+import type { Session, SqlValue, Tx, WriteGuard } from './database.ts'
 import { translate } from './sqlite-errors.ts'
 import { WriteStats } from './stats.ts'
-import { databaseClosed, storageError } from './storage-errors.ts'
+import { databaseClosed, notFlushed, storageError } from './storage-errors.ts'
 
 /** One write waiting for, or inside, a group commit. */
 interface Unit {
@@ -13,41 +13,57 @@ interface Unit {
   readonly reject: (error: unknown) => void
 }
 
-interface Done {
-  readonly unit: Unit
-  readonly value: unknown
+/** How a unit ended inside a transaction that is not committed yet. */
+type End = { readonly value: unknown } | { readonly error: unknown }
+
+interface GroupRun {
+  readonly next: 'commit' | 'run in savepoints' | 'tell'
+  readonly ends: readonly End[]
+}
+
+interface Scope {
+  open: boolean
+  hasChanged: boolean
+}
+
+/** What goes on around a commit. */
+export interface Commits {
+  /** Goes ahead of it: from now on readers see what was committed before. */
+  hold(): void
+  /** Resolves when what was committed survives a power cut. */
+  flush(): Promise<void>
+  /** The commit is flushed, or was none: readers see all there is. */
+  release(): void
 }
 
 // Bounds how long the first caller of a group waits for the last one.
 const MAX_UNITS_PER_COMMIT = 1_024
 
 /**
- * Gathers the writes of concurrent callers into one transaction: each is a savepoint of its own (one that fails takes nothing
- * with it), and all share the one fsync. Nobody is told of success before the commit; when that fails, nobody is.
+ * Gathers the writes of concurrent callers into one transaction; all share one commit and one flush. Nobody is told of success
+ * before both; when one fails, nobody is. A unit that fails takes nothing with it: mostly it has changed nothing by then; else the
+ * transaction is given up, and all its units run once more, each in a savepoint of its own.
  */
 export class GroupCommit {
   readonly stats = new WriteStats()
   readonly #connection: DatabaseSync
   readonly #session: Session
-  readonly #beforeCommit: () => void
+  readonly #commits: Commits
   // Prepared once: they run for every write.
   readonly #begin: StatementSync
   readonly #savepoint: StatementSync
   readonly #release: StatementSync
   readonly #commit: StatementSync
-  /** Why the last unit that failed did. */
-  #lastFailure = ''
   #guard: WriteGuard | undefined
   #pending: Unit[] = []
   #draining: Promise<void> | undefined
-  /** Set when nothing may be acknowledged any more: SQLite refused to end a transaction, or the database was closed. */
+  /** Set when nothing may be acknowledged any more: the disk or SQLite failed in the middle of it, or the database was closed. */
   #refusal: CloudError | undefined
 
-  /** `beforeCommit` makes way for the commit: readers end what they have open. */
-  constructor(connection: DatabaseSync, session: Session, beforeCommit: () => void = () => {}) {
+  constructor(connection: DatabaseSync, session: Session, commits: Commits) {
     this.#connection = connection
     this.#session = session
-    this.#beforeCommit = beforeCommit
+    this.#commits = commits
     this.#begin = connection.prepare('BEGIN IMMEDIATE')
     this.#savepoint = connection.prepare('SAVEPOINT unit')
     this.#release = connection.prepare('RELEASE unit')
@@ -90,32 +106,56 @@ export class GroupCommit {
   }
 
   async #commitGroup(units: readonly Unit[]): Promise<void> {
-    const done: Done[] = []
-    const refusal = await this.#beginGroup()
-    if (refusal !== undefined) return refuseAll(units, refusal)
+    let run = await this.#runGroup(units, false)
+    if (run.next === 'run in savepoints') run = await this.#runGroup(units, true)
+    const failure = run.next === 'commit' ? await this.#commitAndFlush() : undefined
     for (const [i, unit] of units.entries()) {
-      const result = await this.#runUnit(unit)
-      if (result !== undefined) done.push(result)
-      // A full disk or an I/O error may end the whole transaction: what ran before is gone, what follows has none to run in.
-      if (this.#connection.isTransaction) continue
-      const reason = `another write of the same group ended the transaction (${this.#lastFailure})`
-      return refuseAll(
-        [...done.map((d) => d.unit), ...units.slice(i + 1)],
-        storageError('the database could not commit', reason),
-      )
+      const end = run.ends[i] as End
+      // Also who failed decided on what was not committed.
+      if (failure !== undefined) unit.reject(failure)
+      else if ('error' in end) unit.reject(translate(end.error))
+      else unit.resolve(end.value)
     }
+  }
+
+  /** Runs the units in a transaction, which is open afterwards only when it can be committed. */
+  async #runGroup(units: readonly Unit[], inSavepoints: boolean): Promise<GroupRun> {
+    const refusal = await this.#beginGroup()
+    if (refusal !== undefined) return { next: 'tell', ends: units.map(() => ({ error: refusal })) }
+    const ends: End[] = []
+    for (const [i, unit] of units.entries()) {
+      const scope = { open: true, hasChanged: false }
+      const end = inSavepoints ? await this.#runInSavepoint(unit, scope) : await this.#runUnit(unit, scope)
+      ends.push(end)
+      // A full disk or an I/O error may end the whole transaction: what ran before is gone, what follows has none to run in.
+      if (!this.#connection.isTransaction) return { next: 'tell', ends: lostAt(i, end, units) }
+      if (!('error' in end) || inSavepoints || !scope.hasChanged) continue
+      this.#rollback()
+      return { next: 'run in savepoints', ends }
+    }
+    return { next: 'commit', ends }
+  }
+
+  /** The reason why what was done may not be told as done, or undefined. */
+  async #commitAndFlush(): Promise<CloudError | undefined> {
     try {
-      this.#beforeCommit()
+      this.#commits.hold()
       this.#commit.run()
     } catch (error) {
       this.#rollback()
-      const failure = storageError('the database could not commit', error)
-      return refuseAll(
-        done.map((d) => d.unit),
-        failure,
-      )
+      this.#commits.release()
+      return storageError('the database could not commit', error)
     }
-    for (const { unit, value } of done) unit.resolve(value)
+    try {
+      await this.#commits.flush()
+      return undefined
+    } catch (error) {
+      // What the disk has of it nobody can tell, and asking it again proves nothing: it reports a failure only once.
+      this.#refusal = notFlushed(error)
+      return this.#refusal
+    } finally {
+      this.#commits.release()
+    }
   }
 
   /** The reason why nothing of the group may be written, or undefined. */
@@ -132,38 +172,47 @@ export class GroupCommit {
     return guard.refusal()
   }
 
-  async #runUnit(unit: Unit): Promise<Done | undefined> {
-    const scope = { open: true }
-    const tx = this.#txOf(scope)
+  async #runUnit(unit: Unit, scope: Scope): Promise<End> {
+    try {
+      return { value: await currentUnit.run(scope, unit.work, this.#txOf(scope)) }
+    } catch (error) {
+      return { error }
+    } finally {
+      scope.open = false
+    }
+  }
+
+  async #runInSavepoint(unit: Unit, scope: Scope): Promise<End> {
     try {
       this.#savepoint.run()
-      const value = await currentUnit.run(scope, unit.work, tx)
-      scope.open = false
-      this.#release.run()
-      return { unit, value }
+      const end = await this.#runUnit(unit, scope)
+      if ('error' in end) this.#undoUnit()
+      else this.#release.run()
+      return end
     } catch (error) {
-      scope.open = false
-      unit.reject(translate(error))
-      this.#lastFailure = error instanceof Error ? error.message : String(error)
       this.#undoUnit()
-      return undefined
+      return { error }
     }
   }
 
   /** What a unit left running when it ended must not write into its neighbours' transaction. */
-  #txOf(scope: { readonly open: boolean }): Tx {
+  #txOf(scope: Scope): Tx {
     const session = this.#session
     // Outside a transaction, a statement would be committed by itself.
     const usable = () => scope.open && this.#connection.isTransaction
     const over = () => Promise.reject(new Error('this tx is over: its write has ended'))
+    const run = async (sql: string, params: readonly SqlValue[]) => {
+      if (!usable()) return over()
+      const count = await session.run(sql, params)
+      scope.hasChanged ||= count > 0
+      return count
+    }
     return {
       writable: true,
       all: (sql, params) => (usable() ? session.all(sql, params) : over()),
       rows: (sql, params) => (usable() ? session.rows(sql, params) : over()),
-      run: (sql, params) => (usable() ? session.run(sql, params) : over()),
-      send: async (sql, params) => {
-        await (usable() ? session.run(sql, params) : over())
-      },
+      run,
+      send: async (sql, params) => void (await run(sql, params)),
     }
   }
 
@@ -186,8 +235,12 @@ export class GroupCommit {
   }
 }
 
-function refuseAll(units: readonly Unit[], error: CloudError): void {
-  for (const unit of units) unit.reject(error)
+/** The ends of a group whose transaction was lost at one of its units. */
+function lostAt(at: number, end: End, units: readonly Unit[]): End[] {
+  const why = 'error' in end && end.error instanceof Error ? end.error.message : 'for no reason it told'
+  const reason = `another write of the same group ended the transaction (${why})`
+  const lost = { error: storageError('the database could not commit', reason) }
+  return units.map((_, i) => (i === at && 'error' in end ? end : lost))
 }
 
 function nextTurn(): Promise<void> {

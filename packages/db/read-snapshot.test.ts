@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
+import { tempDir } from '#testkit'
 import { type Database, openSqlite } from './index.ts'
+import { ReadSnapshot } from './read-snapshot.ts'
 
 async function withDatabase(work: (db: Database, file: string) => Promise<void>): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'zstack-db-'))
@@ -84,6 +87,56 @@ test('the same question gets the new answer after a write, within one turn too',
     assert.equal((await rows()).length, 3)
     assert.equal((await db.rows('SELECT n FROM t WHERE n > ?', [1])).length, 2)
   }))
+
+test('what is committed but not flushed yet is read by nobody', async (t) => {
+  const file = join(tempDir(t), 'a.db')
+  const [writer, reader] = [new DatabaseSync(file), new DatabaseSync(file)]
+  t.after(() => {
+    reader.close()
+    writer.close()
+  })
+  writer.exec('PRAGMA journal_mode=WAL; CREATE TABLE t (n INTEGER)')
+  const snapshot = new ReadSnapshot(reader)
+  const rows = () => {
+    snapshot.open()
+    return reader.prepare('SELECT n FROM t').all().length
+  }
+  const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
+  for (const readBefore of [true, false]) {
+    const before = rows()
+    if (!readBefore) await nextTurn()
+    snapshot.hold()
+    writer.exec('INSERT INTO t VALUES (1)')
+    assert.equal(rows(), before)
+    await nextTurn()
+    assert.equal(rows(), before)
+    snapshot.release()
+    assert.equal(rows(), before + 1)
+    await nextTurn()
+  }
+})
+
+test('the log begins anew under load, though somebody always reads', async (t) => {
+  const file = join(tempDir(t), 'a.db')
+  const db = openSqlite(file)
+  t.after(() => db.close())
+  await db.execute('CREATE TABLE t (n INTEGER, text TEXT) STRICT')
+  let isOver = false
+  const reading = async () => {
+    while (!isOver) {
+      await db.all('SELECT COUNT(*) AS n FROM t', [])
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  const written = async () => {
+    // 64 MB of pages, four times what is kept.
+    for (let n = 0; n < 64; n += 1)
+      await db.write((tx) => tx.run('INSERT INTO t VALUES (?, ?)', [n, 'x'.repeat(2 ** 20)]))
+    isOver = true
+  }
+  await Promise.all([reading(), written()])
+  assert.ok(statSync(`${file}-wal`).size < 24 * 2 ** 20, `the log has ${statSync(`${file}-wal`).size} bytes`)
+})
 
 test('a question that cannot be answered fails each time it is asked', () =>
   withDatabase(async (db) => {

@@ -4,10 +4,12 @@ import { GroupCommit } from './group-commit.ts'
 import { ReadSnapshot } from './read-snapshot.ts'
 import { translate } from './sqlite-errors.ts'
 import { storageError } from './storage-errors.ts'
+import { WriteAheadLog } from './write-ahead-log.ts'
 
 /**
- * SQLite inside the process, in WAL mode with synchronous=FULL. One connection writes, another reads, so that a reader never
- * sees what is not committed. Throws SYS.1016 naming the file when it cannot be opened for writing.
+ * SQLite inside the process, in WAL mode; a write is told as done when it is flushed to the disk. One connection writes, another
+ * reads, so that a reader never sees what is not committed and flushed. Throws SYS.1016 naming the file when it cannot be opened
+ * for writing.
  */
 export function openSqlite(file: string): Database {
   const { reader, writer } = openBoth(file)
@@ -21,13 +23,22 @@ export function openSqlite(file: string): Database {
     statements += 1
   })
   const rows = remembered(snapshot, read.rows)
-  const group = new GroupCommit(writer, written, () => snapshot.end())
+  const log = new WriteAheadLog(file, writer)
+  const group = new GroupCommit(writer, written, {
+    hold: () => snapshot.hold(),
+    flush: () => log.flush(),
+    release: () => {
+      snapshot.release()
+      log.shorten()
+    },
+  })
   let closing: Promise<void> | undefined
   const statistics = setInterval(() => refreshStatistics(writer), STATISTICS_INTERVAL_MS).unref()
   const close = async () => {
     clearInterval(statistics)
     await group.close()
     snapshot.end()
+    await log.close()
     reader.close()
     writer.close()
   }
@@ -80,9 +91,7 @@ function openBoth(file: string): { reader: DatabaseSync; writer: DatabaseSync } 
   const opened: DatabaseSync[] = []
   try {
     const writer = connect(file, opened)
-    writer.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL')
-    // A page that changes with every write is moved from the log into the database once for 16 MB of log, not for 4.
-    writer.exec('PRAGMA wal_autocheckpoint=4000')
+    writer.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL')
     const reader = connect(file, opened)
     reader.exec('PRAGMA query_only=ON')
     return { reader, writer }
