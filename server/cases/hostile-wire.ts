@@ -69,6 +69,8 @@ export interface HostileAgent {
   readonly port: number
   /** The next call of this name meets the fault. */
   arm(name: string, fault: Fault): void
+  /** Whether the next call of this name is answered after its deadline. */
+  isLate(name: string): boolean
   /** True when no fault waits any more. */
   isSpent(): boolean
   close(): Promise<void>
@@ -107,6 +109,7 @@ export async function startHostileAgent(
     arm: (name, fault) => {
       armed = { name, fault }
     },
+    isLate: (name) => armed?.name === name && armed.fault === 'answers after the deadline',
     isSpent: () => armed === undefined,
     close: async () => {
       proxy.server.closeAllConnections()
