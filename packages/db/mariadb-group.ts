@@ -68,15 +68,15 @@ export class MariadbGroup {
     await nextTurn()
     while (this.#pending.length > 0) {
       await this.#gather()
-      const units = this.#pending.splice(0, MAX_UNITS_PER_COMMIT)
-      this.#lastSize = units.length
       const beganAtMs = performance.now()
+      const take = this.#taker()
       try {
-        for (const ended of await this.#commit(units)) settle(ended)
+        for (const ended of await this.#commit(take)) settle(ended)
       } catch (error) {
-        for (const unit of units) unit.reject(error)
+        for (const unit of take()) unit.reject(error)
       }
-      this.stats.groupEnded(units.length, performance.now() - beganAtMs)
+      this.#lastSize = take().length
+      this.stats.groupEnded(this.#lastSize, performance.now() - beganAtMs)
       await nextTurn()
     }
     this.#draining = undefined
@@ -93,13 +93,25 @@ export class MariadbGroup {
     }
   }
 
+  /**
+   * Takes those that wait for the next group, when it is first asked: whoever comes while the transaction waits for its turn
+   * behind those of other nodes still gets into it.
+   */
+  #taker(): () => readonly Unit[] {
+    let units: readonly Unit[] | undefined
+    return () => {
+      units ??= this.#pending.splice(0, MAX_UNITS_PER_COMMIT)
+      return units
+    }
+  }
+
   /** Runs the units until they are committed. Throws when nothing of any of them was. */
-  async #commit(units: readonly Unit[]): Promise<Ended[]> {
+  async #commit(take: () => readonly Unit[]): Promise<Ended[]> {
     let reason: unknown
     const startedAt = performance.now()
     for (let tries = 1; tries <= MAX_ATTEMPTS || performance.now() - startedAt < PATIENCE_MS; tries += 1) {
       const connection = await this.#servers.acquire('write')
-      const { ended, lost, number } = await this.#try(connection, units)
+      const { ended, lost, number } = await this.#try(connection, take)
       this.#servers.release(connection, lost)
       if (ended !== undefined && number === undefined) return ended
       if (ended !== undefined && number !== undefined) {
@@ -141,12 +153,13 @@ export class MariadbGroup {
   }
 
   /** Without `ended` the transaction was lost before its commit was asked for, or surely rolled back by it. */
-  async #try(connection: PoolConnection, units: readonly Unit[]): Promise<Attempt> {
+  async #try(connection: PoolConnection, take: () => readonly Unit[]): Promise<Attempt> {
     const guard = this.#guard
     try {
       await this.#marks.register(connection)
       const number = this.#marks.next()
       const refusal = await begin(connection, this.#marks, number, guard)
+      const units = take()
       const ended =
         refusal === undefined
           ? await new GroupRun(connection, this.#marks.question, number).run(units)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { createConnection } from 'mysql2/promise'
 import { CloudError, sysErrors } from '#kernel'
 import {
@@ -29,6 +29,19 @@ async function prepare(db: Database): Promise<void> {
 
 async function connect({ host, port, database }: MariadbPlace) {
   return createConnection({ host, port, user: 'root', database })
+}
+
+/** Resolves when a transaction waits for a lock. */
+async function somebodyWaits(t: TestContext, where: MariadbPlace): Promise<void> {
+  const watcher = await connect(where)
+  t.after(() => watcher.end())
+  const waits = async () => {
+    const [rows] = await watcher.query(
+      "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+    )
+    return (rows as unknown[]).length > 0
+  }
+  while (!(await waits()));
 }
 
 /** Takes the lowest number nobody has, as allocations do. */
@@ -70,19 +83,30 @@ test('a node that is declared dead while its group waits for its turn changes no
   await other.query('BEGIN')
   await other.query('UPDATE TurnVO SET turn = turn + 1')
   const late = db.write((tx) => add(tx, 'late'))
-  const watcher = await connect(where)
-  t.after(() => watcher.end())
-  const waits = async () => {
-    const [rows] = await watcher.query(
-      "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
-    )
-    return (rows as unknown[]).length > 0
-  }
-  while (!(await waits()));
+  await somebodyWaits(t, where)
   await other.query("DELETE FROM NodeVO WHERE uuid = 'n1'")
   await other.query('COMMIT')
   await assert.rejects(late, /n1 is no member any more/)
   assert.deepEqual(await uuids(db), [])
+})
+
+test('who writes while the group waits for its turn gets into it', { skip }, async (t) => {
+  const where = await place(t)
+  const db = open(t, where)
+  await prepare(db)
+  db.guardWrites(guardOf('n1'))
+  const other = await connect(where)
+  t.after(() => other.end())
+  await other.query('BEGIN')
+  await other.query('UPDATE TurnVO SET turn = turn + 1')
+  const before = db.stats.writes.groups.count
+  const first = db.write((tx) => add(tx, 'first'))
+  await somebodyWaits(t, where)
+  const others = Array.from({ length: 20 }, (_, i) => db.write((tx) => add(tx, `other-${i}`)))
+  await other.query('COMMIT')
+  await Promise.all([first, ...others])
+  assert.equal((await uuids(db)).length, 21)
+  assert.equal(db.stats.writes.groups.count - before, 1)
 })
 
 test('a process that stops in the middle of a group holds up the others for seconds, and its group runs again when it wakes', {
