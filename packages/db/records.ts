@@ -74,17 +74,17 @@ export async function find<S extends Shape>(
   options: FindOptions<Infer<S>> = {},
 ): Promise<Infer<S>[]> {
   const params: SqlValue[] = []
-  let sql = `SELECT ${columnList(resource)} FROM \`${resource.table}\`${compileWhere(where as Readonly<Record<string, unknown>>, params)}`
+  let clauses = compileWhere(where as Readonly<Record<string, unknown>>, params)
   if (options.orderBy !== undefined) {
     const direction = options.descending === true ? ' DESC' : ''
-    sql += ` ORDER BY ${options.orderBy.map((c) => `\`${c}\`${direction}`).join(', ')}`
+    clauses += ` ORDER BY ${options.orderBy.map((c) => `\`${c}\`${direction}`).join(', ')}`
   }
   if (options.limit !== undefined) {
     // Spelled out: SQLite plans a statement anew whenever the parameter of its limit is bound.
-    sql += ` LIMIT ${Math.trunc(options.limit)}`
-    if (options.offset !== undefined) sql += ` OFFSET ${Math.trunc(options.offset)}`
+    clauses += ` LIMIT ${Math.trunc(options.limit)}`
+    if (options.offset !== undefined) clauses += ` OFFSET ${Math.trunc(options.offset)}`
   }
-  return selectRows(db, resource, sql, params)
+  return selectRows(db, resource, selectStatement(resource, clauses), params)
 }
 
 /** The rows of a statement that selects the `columnList` of a resource, in their typed form. */
@@ -134,12 +134,32 @@ export async function count<S extends Shape>(
   return Number(row?.[0] ?? 0)
 }
 
+// Lists of many lengths make many shapes; forget all rather than grow without end.
+const MAX_SELECTS = 200
+
+/**
+ * The text of a SELECT with these clauses, the same string every time: a long text that is put together anew is also copied and
+ * hashed anew by whoever looks its statement up.
+ */
+function selectStatement(resource: Resource, clauses: string): string {
+  const { list, selects } = columnsOf(resource)
+  let sql = selects.get(clauses)
+  if (sql === undefined) {
+    sql = `SELECT ${list} FROM \`${resource.table}\`${clauses}`
+    if (selects.size >= MAX_SELECTS) selects.clear()
+    selects.set(clauses, sql)
+  }
+  return sql
+}
+
 type Decode = (value: SqlValue) => unknown
 
 interface Columns {
   /** Quoted, for a SELECT. */
   readonly list: string
   readonly selectByKey: string
+  /** By their clauses. */
+  readonly selects: Map<string, string>
   readonly names: readonly string[]
   /** How each column's stored form is read; undefined when it is the value itself. */
   readonly decode: readonly (Decode | undefined)[]
@@ -199,7 +219,7 @@ function columnsOf(resource: Resource): Columns {
     const decode = names.map((name) => decoders[resource.fields[name]?.kind ?? ''])
     const list = names.map((name) => `\`${name}\``).join(',')
     const selectByKey = `SELECT ${list} FROM \`${resource.table}\` WHERE \`${resource.primaryKey}\` = ? LIMIT 1`
-    columns = { list, selectByKey, names, decode }
+    columns = { list, selectByKey, selects: new Map(), names, decode }
     columnsOfResource.set(resource, columns)
   }
   return columns

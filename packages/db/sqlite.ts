@@ -116,18 +116,24 @@ const MAX_REMEMBERED = 500
  * changes what `rows` gives.
  */
 function remembered(snapshot: ReadSnapshot, rows: Session['rows']): Session['rows'] {
-  let known = new Map<string, Promise<SqlValue[][]>>()
+  // By statement, then by what it was asked with: statements are long, and looked up by what they are already known as.
+  let known = new Map<string, Map<string, Promise<SqlValue[][]>>>()
+  let size = 0
   snapshot.onEnd(() => {
-    if (known.size > 0) known = new Map()
+    if (size > 0) known = new Map()
+    size = 0
   })
   return (sql, params) => {
     if (params.length > 3) return rows(sql, params)
-    let key = sql
-    for (const param of params) key += `\0${typeof param} ${param}`
-    const earlier = known.get(key)
+    let key = ''
+    for (const param of params) key += `${typeof param} ${param}\0`
+    const answers = known.get(sql) ?? new Map<string, Promise<SqlValue[][]>>()
+    const earlier = answers.get(key)
     if (earlier !== undefined) return earlier
     const answer = rows(sql, params)
-    if (known.size < MAX_REMEMBERED) known.set(key, answer)
+    if (size >= MAX_REMEMBERED) return answer
+    size += 1
+    known.set(sql, answers.set(key, answer))
     return answer
   }
 }

@@ -18,7 +18,7 @@ export interface ResourceRegistry {
   /** Every relation of the resource and its family whose other side is loaded. */
   relationsOf(resource: Resource): readonly FoundRelation[]
   /** Names of what the resource and its family store but nobody may see or ask for. */
-  hiddenOf(resource: Resource): readonly string[]
+  hiddenOf(resource: Resource): ReadonlySet<string>
 }
 
 export interface FoundRelation {
@@ -71,21 +71,39 @@ export function createRegistry(resources: readonly Resource[]): ResourceRegistry
     },
     aliasOf: (resource, name) =>
       family(resource).find((owner) => Object.hasOwn(owner.aliases, name))?.aliases[name],
-    relationsOf: (resource) =>
+    relationsOf: onceForEach((resource) =>
       family(resource).flatMap((owner) =>
         Object.keys(owner.relations).flatMap((name) => found(owner, name) ?? []),
       ),
-    fieldNamesOf: (resource) => [
+    ),
+    fieldNamesOf: onceForEach((resource) => [
       ...new Set(
         family(resource).flatMap((owner) =>
           Object.keys(owner.fields).filter((name) => !isHidden(owner, name)),
         ),
       ),
-    ],
-    hiddenOf: (resource) =>
-      family(resource).flatMap((owner) => [
-        ...owner.hidden,
-        ...Object.keys(owner.fields).filter((name) => isHidden(owner, name)),
-      ]),
+    ]),
+    hiddenOf: onceForEach(
+      (resource) =>
+        new Set(
+          family(resource).flatMap((owner) => [
+            ...owner.hidden,
+            ...Object.keys(owner.fields).filter((name) => isHidden(owner, name)),
+          ]),
+        ),
+    ),
+  }
+}
+
+/** What never changes is worked out once. */
+function onceForEach<T>(workOut: (resource: Resource) => T): (resource: Resource) => T {
+  const known = new Map<Resource, T>()
+  return (resource) => {
+    let value = known.get(resource)
+    if (value === undefined) {
+      value = workOut(resource)
+      known.set(resource, value)
+    }
+    return value
   }
 }
