@@ -142,6 +142,17 @@ test('each file has its own TMPDIR, removed at the end', async (t) => {
   }
 })
 
+test('what one file compiled is there for the next', async (t) => {
+  const text = `${importTest}import { readdirSync, writeFileSync } from 'node:fs'
+    test('a', () => writeFileSync(import.meta.filename + '.seen', String(readdirSync(process.env.NODE_COMPILE_CACHE, { recursive: true }).length)))`
+  const root = await makeTree(t, { 'a.test.ts': text, 'b.test.ts': text, 'c.test.ts': text })
+  const { code, output } = await runTests(root)
+  assert.equal(code, 0, output)
+  // The folder of this version of Node, and something in it.
+  assert.ok(Number(await readFile(join(root, 'c.test.ts.seen'), 'utf8')) > 1)
+  assert.doesNotMatch(output, /was left/)
+})
+
 test('no test at all is a failure', async (t) => {
   const { code, output, lastLine } = await runTests(await makeTree(t, {}))
   assert.equal(lastLine, '0 passed, 0 failed', output)

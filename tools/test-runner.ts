@@ -94,6 +94,7 @@ async function runTests(tests: TestFile[], options: Options) {
 async function runFiles(tests: TestFile[], runFolder: string, signal: AbortSignal, options: Options) {
   const results: FileResult[] = []
   const isRoot = process.geteuid?.() === 0
+  const compiled = join(runFolder, 'compiled')
   const queues = {
     parallel: tests.filter((test) => !needsMachine(test)),
     serial: tests.filter(needsMachine),
@@ -105,7 +106,7 @@ async function runFiles(tests: TestFile[], runFolder: string, signal: AbortSigna
       const result =
         file.kind === 'e2e' && !isRoot
           ? skipFile(file)
-          : await runTestFile({ root: options.root, file, folder, timeLimitMs, signal })
+          : await runTestFile({ root: options.root, file, folder, compiled, timeLimitMs, signal })
       results.push(result)
       console.log(describeFile(result))
     }

@@ -25,6 +25,8 @@ export type FileRun = {
   file: TestFile
   /** The file's own TMPDIR; made here, removed by the caller with the whole run. */
   folder: string
+  /** Where compiled modules are kept for the next files: many take longer to compile than to run. */
+  compiled: string
   timeLimitMs: number
   signal: AbortSignal
 }
@@ -85,8 +87,8 @@ function summarise(lines: TestLine[], fileFailures: string[], leaks: string[]) {
 }
 
 /** node:test marks the children of a test process; a file of ours is a fresh start even when a test runs this runner. */
-function environmentOf({ file, folder }: FileRun): NodeJS.ProcessEnv {
-  const own = { TMPDIR: folder, ZSTACK_TEST_TMP: folder }
+function environmentOf({ file, folder, compiled }: FileRun): NodeJS.ProcessEnv {
+  const own = { TMPDIR: folder, ZSTACK_TEST_TMP: folder, NODE_COMPILE_CACHE: compiled }
   // What is about MariaDB runs on it in every run, whatever the other tests run on.
   const database = /\/mariadb[^/]*\.(test|case)\.ts$/.test(file.path) ? { ZSTACK_TEST_DB: 'mariadb' } : {}
   return { ...withoutTestContext(process.env), ...own, ...database }
