@@ -18,11 +18,7 @@ export async function runInChild(
 ): Promise<CreationResult[]> {
   const results: CreationResult[] = []
   const child = fork(join(import.meta.dirname, 'vm-creation.ts'), [JSON.stringify(creation)], {
-    env: {
-      ...process.env,
-      TMPDIR: dir,
-      ZSTACK_TEST_DB: database === 'mariadb' ? 'mariadb-durable' : database,
-    },
+    env: { ...process.env, TMPDIR: dir, ZSTACK_TEST_DB: `${database}-durable` },
     // Results come as messages: what the child prints must not get into the table.
     stdio: ['ignore', 2, 2, 'ipc'],
   })

@@ -42,7 +42,7 @@ async function main(): Promise<void> {
     },
   })
   // Test files read it from their environment, as they do when they are run by hand.
-  if (values.db !== undefined) process.env.ZSTACK_TEST_DB = databaseOf(values.db)
+  process.env.ZSTACK_TEST_DB = databaseOf(values.db ?? process.env.ZSTACK_TEST_DB ?? 'sqlite')
   if (values.seed !== undefined) process.env.ZSTACK_CHAOS_SEEDS = values.seed
   const options: Options = {
     root: resolve(values.root ?? repositoryRoot),
@@ -61,11 +61,11 @@ async function main(): Promise<void> {
 
 /** A database in another process takes its time for each statement. */
 function isOnServer(): boolean {
-  return (process.env.ZSTACK_TEST_DB ?? 'sqlite') !== 'sqlite'
+  return process.env.ZSTACK_TEST_DB?.startsWith('sqlite') === false
 }
 
 function databaseOf(name: string): string {
-  if (name === 'sqlite' || name === 'mariadb') return name
+  if (/^(sqlite|mariadb)(-durable)?$/.test(name)) return name
   console.error(`zstack test: --db is sqlite or mariadb, not '${name}'`)
   process.exit(2)
 }
