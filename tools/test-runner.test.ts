@@ -25,7 +25,9 @@ async function makeTree(t: TestContext, tree: Record<string, string>): Promise<s
 type Run = { code: number | null; output: string; lastLine: string | undefined }
 
 async function runTests(root: string, ...args: string[]): Promise<Run> {
-  const child = spawn(process.execPath, [runner, '--root', root, ...args])
+  // What this file runs on is not what those are to run on.
+  const { ZSTACK_TEST_DB: _, ...env } = process.env
+  const child = spawn(process.execPath, [runner, '--root', root, ...args], { env })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => {
@@ -169,6 +171,48 @@ test('--json writes totals and every file', async (t) => {
     result.files.map((file: { path: string }) => file.path),
     ['a.test.ts'],
   )
+})
+
+const usesDatabase = `${importTest}import { writeFileSync } from 'node:fs'
+  test('one', () => writeFileSync(process.env.ZSTACK_TEST_DB_MARK, ''))\n`
+
+test('what uses the database of tests runs on both, the rest once; what is named after one runs on that', async (t) => {
+  const root = await makeTree(t, {
+    'a.test.ts': usesDatabase,
+    'b.test.ts': `${importTest}test('one', () => {})`,
+    'c/mariadb.test.ts': usesDatabase,
+    'c/sqlite-files.test.ts': usesDatabase,
+    'cases/d.case.ts': usesDatabase,
+  })
+  const runsOf = async (...args: string[]) => {
+    const { output } = await runTests(root, 'unit', 'cases', ...args)
+    return output.split('\n').flatMap((line) => /^ok {3}\w+ +(.*?) {2}1 passed/.exec(line)?.[1] ?? [])
+  }
+  const named = ['c/mariadb.test.ts on mariadb', 'c/sqlite-files.test.ts on sqlite']
+  const onBoth = ['a.test.ts', 'cases/d.case.ts'].flatMap((path) => [
+    `${path} on sqlite`,
+    `${path} on mariadb`,
+  ])
+  assert.deepEqual((await runsOf()).sort(), [...onBoth, 'b.test.ts', ...named].sort())
+  const onOne = ['a.test.ts on mariadb', 'cases/d.case.ts on mariadb']
+  assert.deepEqual((await runsOf('--db', 'mariadb')).sort(), [...onOne, 'b.test.ts', ...named].sort())
+})
+
+test('a failure on one database tells how to run it once more', async (t) => {
+  const text = `${usesDatabase}test('two', () => { if (process.env.ZSTACK_TEST_DB === 'mariadb') throw new Error('no') })`
+  const { output, lastLine } = await runTests(await makeTree(t, { 'a.test.ts': text }))
+  assert.equal(lastLine, '3 passed, 1 failed', output)
+  assert.match(
+    output,
+    /FAIL unit {2}a\.test\.ts on mariadb[\s\S]*once more: \.\/zstack test --db mariadb a\.test\.ts/,
+  )
+  assert.match(output, /failed:\n {2}a\.test\.ts on mariadb: two/)
+})
+
+test('an unknown database is refused', async (t) => {
+  const { code, output } = await runTests(await makeTree(t, {}), '--db', 'oracle')
+  assert.equal(code, 2)
+  assert.match(output, /--db is sqlite or mariadb, not 'oracle'/)
 })
 
 test('words choose by kind or by a part of the path', async (t) => {

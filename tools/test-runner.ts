@@ -4,6 +4,15 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ensureDebianPackages } from './setup/install-debian.ts'
 import { repositoryRoot } from './source-tree.ts'
+import {
+  databasesOf,
+  type FileOn,
+  firstRunOf,
+  furtherRunsOf,
+  isSqlite,
+  missingFor,
+  type TestDatabase,
+} from './test-run/databases.ts'
 import { discoverTests, type TestFile, type TestKind } from './test-run/discover.ts'
 import { isAnotherRunActive, makeRunFolder, watchForLeaks } from './test-run/leaks.ts'
 import { countTotals, describeFile, describeRun } from './test-run/report.ts'
@@ -25,6 +34,7 @@ type Options = {
   /** Other work on this machine comes and goes meanwhile: what appears is told, but may not be ours. */
   isShared: boolean
   timeLimitMs: number | undefined
+  databases: readonly TestDatabase[]
 }
 
 async function main(): Promise<void> {
@@ -41,14 +51,13 @@ async function main(): Promise<void> {
       'time-limit': { type: 'string' },
     },
   })
-  // Test files read it from their environment, as they do when they are run by hand.
-  process.env.ZSTACK_TEST_DB = databaseOf(values.db ?? process.env.ZSTACK_TEST_DB ?? 'sqlite')
   if (values.seed !== undefined) process.env.ZSTACK_CHAOS_SEEDS = values.seed
   const options: Options = {
     root: resolve(values.root ?? repositoryRoot),
     isFixture: values.root !== undefined,
     isShared: values.shared === true,
     timeLimitMs: values['time-limit'] ? Number(values['time-limit']) * 1000 : undefined,
+    databases: askedDatabases(values.db ?? process.env.ZSTACK_TEST_DB),
   }
   const tests = await discoverTests(options.root, positionals)
   const run = await runTests(tests, options)
@@ -59,13 +68,9 @@ async function main(): Promise<void> {
   process.exitCode = failed > 0 || passed === 0 ? 1 : 0
 }
 
-/** A database in another process takes its time for each statement. */
-function isOnServer(): boolean {
-  return process.env.ZSTACK_TEST_DB?.startsWith('sqlite') === false
-}
-
-function databaseOf(name: string): string {
-  if (/^(sqlite|mariadb)(-durable)?$/.test(name)) return name
+function askedDatabases(name: string | undefined): readonly TestDatabase[] {
+  const databases = databasesOf(name)
+  if (databases !== undefined) return databases
   console.error(`zstack test: --db is sqlite or mariadb, not '${name}'`)
   process.exit(2)
 }
@@ -93,22 +98,22 @@ async function runTests(tests: TestFile[], options: Options) {
 
 async function runFiles(tests: TestFile[], runFolder: string, signal: AbortSignal, options: Options) {
   const results: FileResult[] = []
-  const isRoot = process.geteuid?.() === 0
+  const runs = tests.map((file) => firstRunOf(file, options.databases))
+  const queues = { parallel: runs.filter((run) => !needsMachine(run)), serial: runs.filter(needsMachine) }
   const compiled = join(runFolder, 'compiled')
-  const queues = {
-    parallel: tests.filter((test) => !needsMachine(test)),
-    serial: tests.filter(needsMachine),
-  }
-  const work = async (queue: TestFile[]) => {
+  let started = 0
+  const work = async (queue: FileOn[]) => {
     for (let file = queue.shift(); file && !signal.aborted; file = queue.shift()) {
-      const folder = join(runFolder, String(tests.indexOf(file)))
-      const timeLimitMs = options.timeLimitMs ?? timeLimitsMs[file.kind] * (isOnServer() ? 3 : 1)
+      const folder = join(runFolder, String(started++))
+      const timeLimitMs = options.timeLimitMs ?? timeLimitMsOf(file)
+      const reason = missingHere(file, options)
       const result =
-        file.kind === 'e2e' && !isRoot
-          ? skipFile(file)
-          : await runTestFile({ root: options.root, file, folder, compiled, timeLimitMs, signal })
+        reason === undefined
+          ? await runTestFile({ root: options.root, file, folder, compiled, timeLimitMs, signal })
+          : skipFile(file, reason)
       results.push(result)
       console.log(describeFile(result))
+      queue.unshift(...furtherRunsOf(file, result, options.databases))
     }
   }
   await Promise.all(Array.from({ length: parallelFiles }, () => work(queues.parallel)))
@@ -116,12 +121,24 @@ async function runFiles(tests: TestFile[], runFolder: string, signal: AbortSigna
   return results
 }
 
+/** A database in another process takes its time for each statement. */
+function timeLimitMsOf({ kind, database }: FileOn): number {
+  return timeLimitsMs[kind] * (isSqlite(database) ? 1 : 3)
+}
+
+function missingHere({ kind, database }: FileOn, { isFixture, databases }: Options): string | undefined {
+  if (kind === 'e2e' && process.geteuid?.() !== 0) return noRootReason
+  // Who asked for one by name is told by its failure that it is not there.
+  return isFixture || databases.length === 1 ? undefined : missingFor(database)
+}
+
 /** Several at the same time would disturb each other. */
 const needsMachine = ({ kind }: TestFile): boolean => kind === 'e2e' || kind === 'chaos'
 
-function skipFile(file: TestFile): FileResult {
-  const skipped = [{ name: '(whole file)', reason: noRootReason }]
-  return { ...file, passed: 0, failures: [], skipped, durationMs: 0, output: '' }
+function skipFile(file: FileOn, reason: string): FileResult {
+  const skipped = [{ name: '(whole file)', reason }]
+  const usesDatabase = !isSqlite(file.database)
+  return { ...file, usesDatabase, passed: 0, failures: [], skipped, durationMs: 0, output: '' }
 }
 
 /** Without root, tests that need a program say so themselves; with root, not getting one is a failure of the run. */

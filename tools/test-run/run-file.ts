@@ -1,17 +1,19 @@
 /** Runs one test file in a process group of its own and tells what became of each of its tests. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readFile } from 'node:fs/promises'
+import { access, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { TestFile } from './discover.ts'
+import type { FileOn } from './databases.ts'
 import type { TestLine } from './event-reporter.ts'
 import { findProcessesWith, killHard, type RunningProcess } from './processes.ts'
 
 export type Failure = { name: string; text: string }
 export type Skip = { name: string; reason: string }
-export type FileResult = TestFile & {
+export type FileResult = FileOn & {
+  /** Whether its tests asked for the database of tests, and so belong to this one. */
+  usesDatabase: boolean
   passed: number
   failures: Failure[]
   skipped: Skip[]
@@ -22,7 +24,7 @@ export type FileResult = TestFile & {
 
 export type FileRun = {
   root: string
-  file: TestFile
+  file: FileOn
   /** The file's own TMPDIR; made here, removed by the caller with the whole run. */
   folder: string
   /** Where compiled modules are kept for the next files: many take longer to compile than to run. */
@@ -66,6 +68,7 @@ export async function runTestFile(run: FileRun): Promise<FileResult> {
     : leftovers.map(({ pid, command }) => `process ${pid} still runs: ${command}`)
   return {
     ...run.file,
+    usesDatabase: await exists(databaseMarkOf(run)),
     ...summarise(lines, explainExit(exit, lines, run.timeLimitMs), leaks),
     durationMs: performance.now() - startedAt,
     output: readOutput(),
@@ -87,15 +90,29 @@ function summarise(lines: TestLine[], fileFailures: string[], leaks: string[]) {
 }
 
 /** node:test marks the children of a test process; a file of ours is a fresh start even when a test runs this runner. */
-function environmentOf({ file, folder, compiled }: FileRun): NodeJS.ProcessEnv {
-  const own = { TMPDIR: folder, ZSTACK_TEST_TMP: folder, NODE_COMPILE_CACHE: compiled }
-  // What is about MariaDB runs on it in every run, whatever the other tests run on.
-  const database = /\/mariadb[^/]*\.(test|case)\.ts$/.test(file.path) ? { ZSTACK_TEST_DB: 'mariadb' } : {}
-  return { ...withoutTestContext(process.env), ...own, ...database }
+function environmentOf(run: FileRun): NodeJS.ProcessEnv {
+  return {
+    ...withoutTestContext(process.env),
+    TMPDIR: run.folder,
+    ZSTACK_TEST_TMP: run.folder,
+    ZSTACK_TEST_DB: run.file.database,
+    ZSTACK_TEST_DB_MARK: databaseMarkOf(run),
+    NODE_COMPILE_CACHE: run.compiled,
+  }
 }
+
+/** A file that the testkit makes when a test asks for the database of tests. */
+const databaseMarkOf = ({ folder }: FileRun): string => `${folder}.database`
 
 function withoutTestContext({ NODE_TEST_CONTEXT: _, ...environment }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return environment
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 function collectOutput(child: ChildProcess): () => string {

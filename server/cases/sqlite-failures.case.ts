@@ -3,9 +3,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { waitFor } from '#kernel'
 import { createVmInstance } from '#plugins/vm/contract/create-apis.ts'
 import { createZone, queryZone } from '#plugins/zone/contract/apis.ts'
-import { audit, startCloud, testDialect } from '#testkit'
-
-const skip = testDialect === 'sqlite' ? false : 'about SQLite; mariadb-failures.case.ts is about MariaDB'
+import { audit, startCloud } from '#testkit'
 
 async function withCreations(t: TestContext) {
   const { cloud, dc } = await startCloud(t)
@@ -33,7 +31,7 @@ async function requireNothingLeft({ cloud, db }: Awaited<ReturnType<typeof withC
   assert.deepEqual(await audit(db, cloud.world), [])
 }
 
-describe('the database of a management node', { skip }, () => {
+describe('the database of a management node', () => {
   it('is full: calls fail by name, nothing is half done, and all goes on when there is room again', async (t) => {
     const all = await withCreations(t)
     const { cloud, create, db } = all
