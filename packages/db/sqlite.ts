@@ -6,13 +6,18 @@ import { translate } from './sqlite-errors.ts'
 import { storageError } from './storage-errors.ts'
 import { WriteAheadLog } from './write-ahead-log.ts'
 
+export interface SqliteOptions {
+  /** False: nothing waits for the disk, and a power cut may take what was told as done. For tests. */
+  readonly isDurable?: boolean
+}
+
 /**
  * SQLite inside the process, in WAL mode; a write is told as done when it is flushed to the disk. One connection writes, another
  * reads, so that a reader never sees what is not committed and flushed. Throws SYS.1016 naming the file when it cannot be opened
  * for writing.
  */
-export function openSqlite(file: string): Database {
-  const { reader, writer } = openBoth(file)
+export function openSqlite(file: string, { isDurable = true }: SqliteOptions = {}): Database {
+  const { reader, writer } = openBoth(file, isDurable)
   const snapshot = new ReadSnapshot(reader)
   let statements = 0
   const read = prepared(reader, () => {
@@ -26,7 +31,7 @@ export function openSqlite(file: string): Database {
   const log = new WriteAheadLog(file, writer)
   const group = new GroupCommit(writer, written, {
     hold: () => snapshot.hold(),
-    flush: () => log.flush(),
+    flush: () => (isDurable ? log.flush() : Promise.resolve()),
     release: () => {
       snapshot.release()
       log.shorten()
@@ -87,11 +92,11 @@ function refreshStatistics(writer: DatabaseSync): void {
   }
 }
 
-function openBoth(file: string): { reader: DatabaseSync; writer: DatabaseSync } {
+function openBoth(file: string, isDurable: boolean): { reader: DatabaseSync; writer: DatabaseSync } {
   const opened: DatabaseSync[] = []
   try {
     const writer = connect(file, opened)
-    writer.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL')
+    writer.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=${isDurable ? 'NORMAL' : 'OFF'}`)
     const reader = connect(file, opened)
     reader.exec('PRAGMA query_only=ON')
     return { reader, writer }

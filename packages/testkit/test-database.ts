@@ -19,7 +19,7 @@ export const testDialect: Database['dialect'] = kind.startsWith('sqlite') ? 'sql
 /** The database that belongs to a directory: one on it is the same one every time, and gone when the directory is. */
 export async function openTestDatabase(dir: string): Promise<Database> {
   noteUse()
-  if (testDialect === 'sqlite') return openFile(join(dir, 'zstack.db'))
+  if (testDialect === 'sqlite') return openSqlite(join(dir, 'zstack.db'), { isDurable })
   if (!existsSync(nameFile(dir))) await asAdministrator((admin) => createFor(dir, admin))
   const login = { user: 'root', password: '', database: nameOf(dir), poolSize: 4 }
   return openMariadb({ endpoints: [await server()], ...login })
@@ -46,12 +46,6 @@ export async function copyTestDatabase(from: string, to: string): Promise<void> 
     await admin.query(['BEGIN', ...tables.map(prepare), ...tables.map(fill), 'COMMIT'].join(';'))
     copies.set(to, tables.join())
   })
-}
-
-async function openFile(file: string): Promise<Database> {
-  const db = openSqlite(file)
-  if (!isDurable) await db.execute('PRAGMA synchronous=OFF')
-  return db
 }
 
 /** The test runner runs a file on the other database too when this one was asked for. */
