@@ -1,6 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
 import { Agent, request as httpRequest } from 'node:http'
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { createClient } from '#client'
@@ -9,16 +7,19 @@ import { buildDataCenter } from '#testkit'
 import { describeConditions } from './conditions.ts'
 import { asCloud } from './http-cloud.ts'
 import { benchDirectory } from './run-in-child.ts'
-import { type ServerProcess, startServer } from './server-process.ts'
+import { type Installation, startNodes } from './running-nodes.ts'
+import type { ServerProcess } from './server-process.ts'
 import { formatTable } from './table.ts'
 
-const usage = `usage: ./zstack bench in-flight [--count N] [--connections N] [--dir DIR] [--json]
+const usage = `usage: ./zstack bench in-flight [--count N] [--connections N] [--nodes N] [--dir DIR] [--json]
 
 Sends that many CreateVmInstance calls over HTTP to a whole server, as fast as it accepts them and without waiting for any, then polls until
-each has its answer. Hosts are simulated. The clients run on the same machine.
+each has its answer: first with SQLite in the process, then with MariaDB (durable) and RabbitMQ, as a ratio of one run. The clients, the simulated
+hosts, the database and the broker are other processes on the same machine.
 
   --count        calls (10000)
   --connections  kept connections they are sent over (100)
+  --nodes        management nodes with MariaDB and RabbitMQ (1)
   --dir          where the database lies for as long as it takes (.zstack/bench of this repository)
 `
 
@@ -30,6 +31,7 @@ export const inFlight = {
       options: {
         count: { type: 'string', default: '10000' },
         connections: { type: 'string', default: '100' },
+        nodes: { type: 'string', default: '1' },
         dir: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -37,21 +39,37 @@ export const inFlight = {
     })
     if (values.help) return void process.stdout.write(usage)
     const dir = benchDirectory(values.dir)
-    const place = await mkdtemp(join(dir, 'in-flight-'))
-    const server = await startServer(place)
-    try {
-      const result = await measure(server, Number(values.count), Number(values.connections))
-      const conditions = { ...(await describeConditions(dir)), connections: values.connections }
-      if (values.json) process.stdout.write(`${JSON.stringify({ bench: 'in-flight', conditions, result })}\n`)
-      else process.stdout.write(present(conditions, result))
-    } finally {
-      await server.dispose()
-      await rm(place, { recursive: true, force: true })
+    const nodes = Number(values.nodes)
+    const size = { calls: Number(values.count), connections: Number(values.connections) }
+    const results: Result[] = []
+    for (const kind of [embedded, clustered(nodes)]) {
+      process.stderr.write(`${kind.name} …\n`)
+      const running = await startNodes(dir, kind)
+      try {
+        results.push({ name: kind.name, ...(await measure(running.servers, size)) })
+      } finally {
+        await running.dispose()
+      }
     }
+    const conditions = { ...(await describeConditions(dir)), connections: values.connections }
+    if (values.json) process.stdout.write(`${JSON.stringify({ bench: 'in-flight', conditions, results })}\n`)
+    else process.stdout.write(present(conditions, results))
   },
 }
 
-interface Result {
+interface Kind extends Installation {
+  readonly name: string
+}
+
+const embedded: Kind = { name: 'SQLite', nodes: 1, database: 'sqlite', bus: false }
+const clustered = (nodes: number): Kind => {
+  const what = nodes === 1 ? 'MariaDB and RabbitMQ' : `${nodes} nodes, MariaDB and RabbitMQ`
+  return { name: what, nodes, database: 'mariadb', bus: true }
+}
+
+type Result = Figures & { readonly name: string }
+
+interface Figures {
   readonly calls: number
   readonly succeeded: number
   readonly failed: number
@@ -61,19 +79,34 @@ interface Result {
   readonly seconds: number
   /** When the last was accepted. */
   readonly unfinishedAtMost: number
+  /** Of all nodes together. */
   readonly cpuMsPerCall: number
+  /** Of the node that had most. */
   readonly peakRssMb: number
 }
 
-async function measure(server: ServerProcess, calls: number, connections: number): Promise<Result> {
-  const client = createClient({ baseUrl: server.origin })
+interface Size {
+  readonly calls: number
+  readonly connections: number
+}
+
+async function measure(servers: readonly ServerProcess[], { calls, connections }: Size): Promise<Figures> {
+  const [first] = servers
+  if (first === undefined) throw new Error('there is no server')
+  const client = createClient({ baseUrl: first.origin })
   await client.logIn('admin', 'password')
   const params = await prepare(client, calls)
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
   const headers = { authorization: `OAuth ${client.sessionUuid}`, 'content-type': 'application/json' }
-  const send = (method: string, path: string, body?: string) =>
-    exchange({ agent, headers, method }, `${server.origin}/zstack/v1${path}`, body)
-  const cpuBefore = await server.cpuSeconds()
+  let turn = 0
+  const send = (method: string, path: string, body?: string) => {
+    turn += 1
+    const { origin } = servers[turn % servers.length] ?? first
+    return exchange({ agent, headers, method }, `${origin}/zstack/v1${path}`, body)
+  }
+  const cpuSeconds = async () =>
+    (await Promise.all(servers.map((server) => server.cpuSeconds()))).reduce((a, b) => a + b, 0)
+  const cpuBefore = await cpuSeconds()
   const begun = performance.now()
   const passed = () => (performance.now() - begun) / 1000
   const jobs = await Promise.all(
@@ -92,11 +125,12 @@ async function measure(server: ServerProcess, calls: number, connections: number
   const statuses = await results(jobs, (job) => send('GET', `/api-jobs/${job}`))
   const seconds = passed()
   agent.destroy()
-  const cpuMsPerCall = (((await server.cpuSeconds()) - cpuBefore) / calls) * 1000
+  const cpuMsPerCall = (((await cpuSeconds()) - cpuBefore) / calls) * 1000
+  const peakRssMb = Math.max(...(await Promise.all(servers.map((server) => server.memoryMb('VmHWM')))))
   const succeeded = statuses.filter((status) => status === 200).length
   return {
     ...{ calls, succeeded, failed: calls - succeeded, vms: await count(client), acceptedSeconds, seconds },
-    ...{ unfinishedAtMost: calls - before, cpuMsPerCall, peakRssMb: await server.memoryMb('VmHWM') },
+    ...{ unfinishedAtMost: calls - before, cpuMsPerCall, peakRssMb },
   }
 }
 
@@ -152,22 +186,18 @@ function exchange(options: object, url: string, body?: string): Promise<{ status
   })
 }
 
-function present(conditions: Readonly<Record<string, unknown>>, result: Result): string {
+function present(conditions: Readonly<Record<string, unknown>>, results: readonly Result[]): string {
   const header = Object.entries(conditions).map(([name, value]) => `# ${name}: ${value}`)
+  const base = results[0]?.seconds ?? 1
   const titles = [
-    'calls',
-    'succeeded',
-    'failed',
-    'VMs',
-    'accepted s',
-    's',
-    'unfinished',
-    'CPU ms/call',
-    'peak RSS MB',
+    ...['what', 'calls', 'succeeded', 'failed', 'VMs', 'accepted s', 's', 'times SQLite'],
+    ...['unfinished', 'CPU ms/call', 'peak RSS MB'],
   ]
-  const { calls, succeeded, failed, vms, acceptedSeconds, seconds, unfinishedAtMost } = result
-  const times = [acceptedSeconds, seconds].map((s) => s.toFixed(2))
-  const line = [...[calls, succeeded, failed, vms].map(String), ...times, String(unfinishedAtMost)]
-  const costs = [result.cpuMsPerCall.toFixed(2), result.peakRssMb.toFixed(0)]
-  return `${header.join('\n')}\n\n${formatTable([titles, [...line, ...costs]])}\nunfinished: calls without an answer when the last one was accepted.\n`
+  const lines = results.map((result) => {
+    const { name, calls, succeeded, failed, vms, acceptedSeconds, seconds, unfinishedAtMost } = result
+    const times = [acceptedSeconds, seconds, seconds / base].map((value) => value.toFixed(2))
+    const line = [name, ...[calls, succeeded, failed, vms].map(String), ...times, String(unfinishedAtMost)]
+    return [...line, result.cpuMsPerCall.toFixed(2), result.peakRssMb.toFixed(0)]
+  })
+  return `${header.join('\n')}\n\n${formatTable([titles, ...lines])}\nunfinished: calls without an answer when the last one was accepted.\n`
 }
