@@ -114,7 +114,9 @@ function connect(file: string, opened: DatabaseSync[]): DatabaseSync {
 }
 
 // More is forgotten: it is what many calls ask for at the same time that is worth keeping.
-const MAX_REMEMBERED = 500
+const MAX_REMEMBERED = 5_000
+// Long lists of keys are rarely asked for twice.
+const MAX_REMEMBERED_PARAMS = 16
 
 /**
  * Answers the same question within one snapshot from memory: many calls at once read the same networks, images and offerings. Nobody
@@ -129,7 +131,7 @@ function remembered(snapshot: ReadSnapshot, rows: Session['rows']): Session['row
     size = 0
   })
   return (sql, params) => {
-    if (params.length > 3) return rows(sql, params)
+    if (params.length > MAX_REMEMBERED_PARAMS) return rows(sql, params)
     let key = ''
     for (const param of params) key += `${typeof param} ${param}\0`
     const answers = known.get(sql) ?? new Map<string, Promise<SqlValue[][]>>()
