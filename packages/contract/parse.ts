@@ -24,9 +24,9 @@ function parseMembers(
   owner: string,
 ): Record<string, unknown> {
   const out: Record<string, unknown> = {}
-  for (const [name, field] of Object.entries(shape)) {
+  for (const name in shape) {
     const given = Object.hasOwn(raw, name) ? raw[name] : undefined
-    const value = parseField(field, given, prefix + name, owner)
+    const value = parseField(shape[name] as Field, given, prefix + name, owner)
     if (value !== undefined) out[name] = value
   }
   return out
