@@ -110,6 +110,12 @@ const nobody: Ask = (node) => {
 /** A call on its way to whoever owns its key. */
 type Routed = Pick<RemoteCall, 'message' | 'input' | 'passes' | 'deadlineMs'> & { readonly key: string }
 
+interface Routing {
+  /** Of the call of another node that this is. */
+  readonly turn?: Turn
+  readonly mayGoOn?: (error: unknown) => boolean
+}
+
 function createBus(queues: KeyedQueues, routes: Routes, ask: Ask = nobody, clock: Clock = realClock) {
   const handlers = new Map<string, MessageHandler<never, unknown>>()
   const handlerOf = <I, O>(name: string): MessageHandler<I, O> => {
@@ -139,7 +145,9 @@ function createBus(queues: KeyedQueues, routes: Routes, ask: Ask = nobody, clock
       if (key === undefined) return handler(input)
       const isFree = isOurs(key) && routes.admit(key) === undefined
       if (isFree) return queues.run(key, name, () => handler(input))
-      return (await route({ message: name, input, key, passes: 0, deadlineMs: deadlineOf(message) })) as O
+      const call = { message: name, input, key, passes: 0, deadlineMs: deadlineOf(message) }
+      const mayGoOn = message.idempotent ? isUnserved : isMoved
+      return (await route(call, { mayGoOn })) as O
     },
     callNode: async <I, O>(node: string, message: Message<I, O>, input: I): Promise<O> => {
       if (node === routes.self) return handlerOf<I, O>(message.name)(input)
@@ -149,21 +157,33 @@ function createBus(queues: KeyedQueues, routes: Routes, ask: Ask = nobody, clock
     enter,
     figures: () => undefined,
   }
-  /** Runs a call where its key belongs now, or sends it there; follows a ring that changes meanwhile. */
-  const route = async (call: Routed, turn?: Turn) => {
-    const { message, input, key, passes } = call
-    for (let i = passes; i <= MAX_PASSES; i += 1) {
-      try {
-        if (isOurs(key)) return await enterInTurn(key, message, input, turn)
-        const send = () => ask(routes.ownerOf(key), { ...call, passes: i + 1, ...here() })
-        return await (turn === undefined ? send() : turn.passOn(send))
-      } catch (error) {
-        if (!isMoved(error)) throw error
-      }
+  const route = createRoute({ routes, ask, enter, handlerOf })
+  const serve = (call: CallEnvelope, turn: Turn): Promise<unknown> => {
+    const { key, message, input, passes, held = [] } = call
+    const { deadlineMs } = turn
+    const work = async () => {
+      if (key !== undefined) return route({ message, input, key, passes, deadlineMs }, { turn })
+      turn.begin()
+      return handlerOf(message)(input as never)
     }
-    throw moved(key)
+    return withHeldKeys(queues, held, () => asTask(call, () => withDeadline(deadlineMs, work)))
   }
-  const enterInTurn = async (key: string, message: string, input: unknown, turn: Turn | undefined) => {
+  return { bus, serve }
+}
+
+interface RouteDeps {
+  readonly routes: Routes
+  readonly ask: Ask
+  readonly enter: Bus['enter']
+  handlerOf(message: string): MessageHandler<never, unknown>
+}
+
+/**
+ * Runs a call where its key belongs now, or sends it there; follows a ring that changes meanwhile. `mayGoOn` tells after which
+ * errors the next owner is asked.
+ */
+function createRoute({ routes, ask, enter, handlerOf }: RouteDeps) {
+  const enterInTurn = async ({ key, message, input }: Routed, turn: Turn | undefined) => {
     const work = () => {
       turn?.begin()
       return handlerOf(message)(input as never)
@@ -175,17 +195,19 @@ function createBus(queues: KeyedQueues, routes: Routes, ask: Ask = nobody, clock
       throw error
     }
   }
-  const serve = (call: CallEnvelope, turn: Turn): Promise<unknown> => {
-    const { key, message, input, passes, held = [] } = call
-    const { deadlineMs } = turn
-    const work = async () => {
-      if (key !== undefined) return route({ message, input, key, passes, deadlineMs }, turn)
-      turn.begin()
-      return handlerOf(message)(input as never)
+  return async (call: Routed, { turn, mayGoOn = isMoved }: Routing): Promise<unknown> => {
+    for (let i = call.passes; i <= MAX_PASSES; i += 1) {
+      try {
+        const owner = routes.ownerOf(call.key)
+        if (owner === routes.self) return await enterInTurn(call, turn)
+        const send = () => ask(owner, { ...call, passes: i + 1, ...here() })
+        return await (turn === undefined ? send() : turn.passOn(send))
+      } catch (error) {
+        if (!mayGoOn(error)) throw error
+      }
     }
-    return withHeldKeys(queues, held, () => asTask(call, () => withDeadline(deadlineMs, work)))
+    throw moved(call.key)
   }
-  return { bus, serve }
 }
 
 /** What goes along with a call: whose work it is, and which queues wait for it. */
@@ -203,6 +225,11 @@ function asTask<T>({ taskId, taskName }: CallEnvelope, work: () => Promise<T>): 
 
 function isMoved(error: unknown): boolean {
   return error instanceof CloudError && error.code === clusterErrors.ownerMoved.code
+}
+
+/** Not served to its end: its key has another owner, or has one now because the owner died. */
+function isUnserved(error: unknown): boolean {
+  return isMoved(error) || (error instanceof CloudError && error.code === clusterErrors.nodeGone.code)
 }
 
 function moved(key: string): CloudError {

@@ -111,6 +111,34 @@ test('the unanswered calls of a node that is declared dead end at once, and say 
   assert.equal(a.bus.figures()?.unanswered, 0)
 })
 
+test('when its node dies, a call of an idempotent message is done by the new owner of its key', async (t) => {
+  const hub = createMemoryHub()
+  let owner = 'b'
+  const [a, b, c] = await nodes(t, hub, ['a', 'b', 'c'], () => owner)
+  assert.ok(a !== undefined && b !== undefined && c !== undefined)
+  const tidy = defineMessage<object, string>('tidy', () => 'thing:x', { idempotent: true })
+  const asked: string[] = []
+  for (const { name, bus } of [a, b, c])
+    bus.serve(tidy, async () => {
+      asked.push(name)
+      if (name === 'b') await new Promise(() => {})
+      return name
+    })
+  const calls = Promise.all([a.bus.call(tidy, {}), a.bus.call(tidy, {})])
+  while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  owner = 'c'
+  a.bus.nodeGone('b', 1)
+  assert.deepEqual(await calls, ['c', 'c'])
+  // The second of them waited for the first in the queue of b.
+  assert.deepEqual(asked, ['b', 'c', 'c'])
+  // Also when that is the one that asks.
+  owner = 'b'
+  const again = a.bus.call(tidy, {})
+  owner = 'a'
+  a.bus.nodeGone('b', 1)
+  assert.equal(await again, 'a')
+})
+
 test('a call follows its key to a new owner, and gives up when nobody owns it', async (t) => {
   // Node a believes that b owns everything; b knows that it is c.
   const [a, , c] = await nodes(t, createMemoryHub(), ['a', 'b', 'c'], (_, asked) =>

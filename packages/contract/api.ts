@@ -121,22 +121,27 @@ export interface Message<I = unknown, O = unknown> {
   readonly key: ((input: I) => string) | undefined
   /** How long its caller waits for another node. */
   readonly timeoutMs: number
+  /** Doing it again, after all or a part of it was done or taken back, comes to the same. */
+  readonly idempotent: boolean
   readonly __output?: O
 }
+
+type MessageOptions = Partial<Pick<Message, 'timeoutMs' | 'idempotent'>>
 
 /** How long a message may take on another node when it does not say: as long as in the original. */
 const DEFAULT_TIMEOUT_MS = 30 * 60_000
 
 /**
  * Declares an internal message. Without a key it runs on the node that sends it. `timeoutMs` bounds a call to another node, waiting
- * included; on its own node a call takes as long as it takes.
+ * included; on its own node a call takes as long as it takes. One that is `idempotent` is done again by the new owner of its key
+ * when the node that worked on it dies; the caller of any other is told that it died.
  */
 export function defineMessage<I, O>(
   name: string,
   key?: (input: I) => string,
-  options: { readonly timeoutMs?: number } = {},
+  { timeoutMs = DEFAULT_TIMEOUT_MS, idempotent = false }: MessageOptions = {},
 ): Message<I, O> {
-  return { name, key, timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS }
+  return { name, key, timeoutMs, idempotent }
 }
 
 function lowerCamel(name: string): string {

@@ -13,6 +13,7 @@ import { beginTry, dueJobs, finish, jobsOfHost, postpone } from './store.ts'
 export const collectGarbage = defineMessage<{ uuid: string }, void>(
   'garbage.collect',
   ({ uuid }) => `garbage:${uuid}`,
+  { idempotent: true },
 )
 
 export interface Collector extends Disposable {

@@ -17,7 +17,9 @@ interface VmNics extends NicsOnHost {
 
 const AGAIN_SECONDS = 5
 
-const convergeVm = defineMessage<VmNics, void>('vm.convergeServices', ({ vmUuid }) => vmKey(vmUuid))
+const convergeVm = defineMessage<VmNics, void>('vm.convergeServices', ({ vmUuid }) => vmKey(vmUuid), {
+  idempotent: true,
+})
 
 /**
  * Whoever serves all NICs of a host at once works with a list, and VMs come and go meanwhile: a lease that its VM gave back may be made

@@ -26,8 +26,10 @@ interface Pair {
   readonly vmUuid: string
 }
 
-const attachInVm = defineMessage<Pair, void>('volume.attach', ({ vmUuid }) => vmKey(vmUuid))
-const detachInVm = defineMessage<Pair, void>('volume.detach', ({ vmUuid }) => vmKey(vmUuid))
+// Nobody else attaches or detaches the volume meanwhile: its queue is held.
+const how = { idempotent: true }
+const attachInVm = defineMessage<Pair, void>('volume.attach', ({ vmUuid }) => vmKey(vmUuid), how)
+const detachInVm = defineMessage<Pair, void>('volume.detach', ({ vmUuid }) => vmKey(vmUuid), how)
 
 export function handleAttachments(ctx: PluginContext): void {
   const { db } = ctx
@@ -38,6 +40,9 @@ export function handleAttachments(ctx: PluginContext): void {
   ctx.handle(
     attachDataVolumeToVm,
     async ({ volumeUuid, vmInstanceUuid: vmUuid }) => {
+      const v = await getVolume(db, volumeUuid)
+      requireData(v)
+      requireUnattached(v)
       await ctx.bus.call(attachInVm, { volumeUuid, vmUuid })
       return view(volumeUuid)
     },
@@ -77,6 +82,8 @@ export function handleAttachments(ctx: PluginContext): void {
 
   async function attachOne({ volumeUuid, vmUuid }: Pair): Promise<void> {
     const v = await getVolume(db, volumeUuid)
+    // By a node that died before it could say so.
+    if (v.vmInstanceUuid === vmUuid) return
     const vm = await get(db, vmInstance, vmUuid)
     await requireAttachable(ctx, v, vm)
     const target = v.status === volumeStatus.notInstantiated ? targetOn(vm, volumeUuid) : undefined
@@ -101,11 +108,15 @@ async function otherVm(ctx: PluginContext, v: Volume, vmUuid: string): Promise<C
   return new CloudError(sysErrors.invalidArgument, details, { opaque: { field: 'vmUuid' } })
 }
 
+function requireUnattached({ name, uuid, vmInstanceUuid }: Volume): void {
+  if (vmInstanceUuid === undefined) return
+  const details = `the volume ${name}[uuid:${uuid}] is attached to the VM ${vmInstanceUuid} already`
+  throw new CloudError(volumeErrors.inUse, details)
+}
+
 async function requireAttachable(ctx: PluginContext, v: Volume, vm: VmInstance): Promise<void> {
-  requireData(v)
+  requireUnattached(v)
   const name = `the volume ${v.name}[uuid:${v.uuid}]`
-  if (v.vmInstanceUuid !== undefined)
-    throw new CloudError(volumeErrors.inUse, `${name} is attached to the VM ${v.vmInstanceUuid} already`)
   if (v.status === volumeStatus.deleted)
     throw new CloudError(volumeErrors.wrongState, `${name} is Deleted; recover it first`)
   if (v.state !== 'Enabled')

@@ -19,6 +19,7 @@ export const addBackupStorage = defineMessage<AddBackupStorageInput, BackupStora
 export const connectBackupStorage = defineMessage<{ backupStorageUuid: string }, void>(
   'backupStorage.connect',
   (input) => queue(input.backupStorageUuid),
+  { idempotent: true },
 )
 
 /** Changes name or description; a member that is absent stays as it is. */
