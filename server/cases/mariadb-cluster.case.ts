@@ -8,6 +8,8 @@ import { cacheMode } from '#plugins/vm/contract/configs.ts'
 import { queryVmInstance } from '#plugins/vm/contract/create-apis.ts'
 import { destroyVmInstance } from '#plugins/vm/contract/deletion-apis.ts'
 import { stopVmInstance } from '#plugins/vm/contract/power-apis.ts'
+import { createDataVolume } from '#plugins/volume/contract/apis.ts'
+import { attachDataVolumeToVm } from '#plugins/volume/contract/attachment-apis.ts'
 import { createZone, updateZone } from '#plugins/zone/contract/apis.ts'
 import {
   audit,
@@ -84,6 +86,31 @@ describe('several management nodes', () => {
     await assert.rejects(creation, /stopped during vm\.create; everything it had done was rolled back/)
     assert.deepEqual(await first(cluster).query(queryVmInstance), [])
     assert.equal(simulatedHost(first(cluster)).state.vms.size, 0)
+    assert.deepEqual(await audit(first(cluster).cloud.context.db, cluster.world), [])
+  })
+
+  test('the node of a VM dies while it attaches a volume: the new one attaches it, and nobody is told', async (t) => {
+    const cluster = await createTestCluster(t, 2)
+    await agree(cluster, 2)
+    const dc = await buildDataCenter(first(cluster))
+    const seen: string[] = []
+    const mortal = await cluster.add({
+      observe: async ({ workflow, step, phase }) => {
+        if (workflow !== 'volume.attach' || phase !== 'ran') return undefined
+        seen.push(step)
+        mortal.die()
+        return new Promise(() => {})
+      },
+    })
+    await agree(cluster, 3)
+    const vmUuid = uuidOwnedBy(first(cluster), mortal)
+    await createVm(first(cluster), dc, { name: 'vm', resourceUuid: vmUuid } as never)
+    const resourceUuid = uuidOwnedBy(first(cluster), first(cluster))
+    const size = { name: 'data', diskSize: 2 ** 20, resourceUuid }
+    const { uuid } = inventoryOf(await first(cluster).call(createDataVolume, size as never))
+    const pair = { volumeUuid: uuid, vmInstanceUuid: vmUuid }
+    const volume = inventoryOf(await first(cluster).call(attachDataVolumeToVm, pair))
+    assert.deepEqual([seen.length, volume.vmInstanceUuid, volume.status], [1, vmUuid, 'Ready'])
     assert.deepEqual(await audit(first(cluster).cloud.context.db, cluster.world), [])
   })
 
