@@ -10,6 +10,7 @@ import { type Cloud, type CloudOptions, createCloud, type Plugin } from '#plugin
 import { host } from '#plugins/host/contract/resources.ts'
 import { logInByAccount } from '#plugins/identity/contract/session-apis.ts'
 import { sentForm } from '#plugins/identity/password.ts'
+import { createIdentityPlugin } from '#plugins/identity/plugin.ts'
 import { createSimulatorPlugin } from '#plugins/simulator/plugin.ts'
 import type { QueryRequest } from '#query'
 import { allPlugins } from '#server/plugins.ts'
@@ -44,6 +45,10 @@ export interface TestCloudOptions extends Partial<PassedOn> {
   readonly log?: Logger
 }
 
+/** Passwords that take long to guess would take half of the time of a start, and there are thousands of them in a test run. */
+const cheapIdentity = createIdentityPlugin({ memory: 64, passes: 1 })
+const cheaply = (plugin: Plugin): Plugin => (plugin.name === 'identity' ? cheapIdentity : plugin)
+
 export async function createTestCloud(options: TestCloudOptions = {}): Promise<TestCloud> {
   const dataDir = options.data?.dir ?? (await mkdtemp(join(tmpdir(), 'zstack-cloud-')))
   const world = options.world ?? createSimulatedWorld()
@@ -51,7 +56,7 @@ export async function createTestCloud(options: TestCloudOptions = {}): Promise<T
   let running: { cloud: Cloud; session: string }
   let bootedAt = Date.now()
   const boot = async () => {
-    const plugins = (options.plugins ?? allPlugins)(createSimulatorPlugin(world))
+    const plugins = (options.plugins ?? allPlugins)(createSimulatorPlugin(world)).map(cheaply)
     const db = await openTestDatabase(dataDir)
     const { world: _, data: __, plugins: ___, wrap, log = silentLogger, ...passedOn } = options
     const cloud = await createCloud({ ...passedOn, plugins, db: wrap?.(db) ?? db, node, log })

@@ -5,7 +5,7 @@ import { updateAccount } from './contract/account-apis.ts'
 import { identityErrors } from './contract/errors.ts'
 import { account, session } from './contract/resources.ts'
 import { logInByAccount, logOut, renewSession, validateSession } from './contract/session-apis.ts'
-import { hashPassword, sentForm, verifyPassword } from './password.ts'
+import { hashPassword, type PasswordCost, sentForm, verifyPassword } from './password.ts'
 import type { Sessions } from './sessions.ts'
 import { LoginThrottle } from './throttle.ts'
 
@@ -13,7 +13,7 @@ import { LoginThrottle } from './throttle.ts'
 export const adminUuid = '36c27e8ff05c4780bf6d2fa65700f22e'
 export const defaultPassword = 'password'
 
-export function handleSessions(ctx: PluginContext, sessions: Sessions): void {
+export function handleSessions(ctx: PluginContext, sessions: Sessions, cost: PasswordCost | undefined): void {
   const throttle = new LoginThrottle()
 
   const logIn = async (accountName: string, password: string) => {
@@ -22,7 +22,7 @@ export function handleSessions(ctx: PluginContext, sessions: Sessions): void {
       throw new CloudError(identityErrors.authentication, `too many failed log-ins; try again in ${wait} s`)
     const found = await findOne(ctx.db, account, { name: accountName })
     // An unknown name costs the same time as a wrong password.
-    const ok = await verifyPassword(found?.password ?? (await hashPassword('')), password)
+    const ok = await verifyPassword(found?.password ?? (await hashPassword('', cost)), password)
     if (found === undefined || !ok) {
       throttle.failed(accountName)
       throw new CloudError(identityErrors.authentication, 'wrong account name or password')
@@ -52,7 +52,7 @@ export function handleSessions(ctx: PluginContext, sessions: Sessions): void {
   })
 }
 
-export function handleAccounts(ctx: PluginContext): void {
+export function handleAccounts(ctx: PluginContext, cost: PasswordCost | undefined): void {
   ctx.handle(updateAccount, async (input) => {
     const row = await get(ctx.db, account, input.uuid)
     if (input.oldPassword !== undefined && !(await verifyPassword(row.password, input.oldPassword))) {
@@ -61,7 +61,7 @@ export function handleAccounts(ctx: PluginContext): void {
     const patch = {
       ...(input.name === undefined ? {} : { name: input.name }),
       ...(input.description === undefined ? {} : { description: input.description }),
-      ...(input.password === undefined ? {} : { password: await hashPassword(input.password) }),
+      ...(input.password === undefined ? {} : { password: await hashPassword(input.password, cost) }),
     }
     await ctx.db.write((tx) =>
       update(tx, account, { uuid: input.uuid }, { ...patch, lastOpDate: Date.now() }),
@@ -71,11 +71,11 @@ export function handleAccounts(ctx: PluginContext): void {
 }
 
 /** Makes the administrator on the first start, with the password every client starts with. */
-export async function ensureAdmin(ctx: PluginContext): Promise<void> {
+export async function ensureAdmin(ctx: PluginContext, cost: PasswordCost | undefined): Promise<void> {
   const found = await findOne(ctx.db, account, { uuid: adminUuid })
   if (found === undefined) {
     const now = Date.now()
-    const password = await hashPassword(sentForm(defaultPassword))
+    const password = await hashPassword(sentForm(defaultPassword), cost)
     const row = {
       uuid: adminUuid,
       name: 'admin',

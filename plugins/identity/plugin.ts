@@ -4,26 +4,31 @@ import { maxSessions, sessionCleanupInterval, sessionTimeout } from './contract/
 import { account, session } from './contract/resources.ts'
 import { ensureAdmin, handleAccounts, handleSessions } from './handlers.ts'
 import { identityMigrations } from './migrations.ts'
+import type { PasswordCost } from './password.ts'
 import { createSessions } from './sessions.ts'
 
-export const identityPlugin = definePlugin({
-  name: 'identity',
-  resources: [account, session],
-  configs: [sessionTimeout, maxSessions, sessionCleanupInterval],
-  migrations: identityMigrations,
-  setup(ctx) {
-    const sessions = createSessions(ctx.db, ctx.config)
-    ctx.provide(authenticator, 'session', (uuid) => sessions.use(uuid))
-    handleSessions(ctx, sessions)
-    handleAccounts(ctx)
-    ctx.queries(queryAccount)
-    ctx.onLoad(() => ensureAdmin(ctx))
-    ctx.every(
-      'remove expired sessions',
-      () => ctx.config.get(sessionCleanupInterval),
-      async () => {
-        await sessions.removeExpired()
-      },
-    )
-  },
-})
+/** `cost` is what new passwords are hashed at; the usual one when absent. */
+export const createIdentityPlugin = (cost?: PasswordCost) =>
+  definePlugin({
+    name: 'identity',
+    resources: [account, session],
+    configs: [sessionTimeout, maxSessions, sessionCleanupInterval],
+    migrations: identityMigrations,
+    setup(ctx) {
+      const sessions = createSessions(ctx.db, ctx.config)
+      ctx.provide(authenticator, 'session', (uuid) => sessions.use(uuid))
+      handleSessions(ctx, sessions, cost)
+      handleAccounts(ctx, cost)
+      ctx.queries(queryAccount)
+      ctx.onLoad(() => ensureAdmin(ctx, cost))
+      ctx.every(
+        'remove expired sessions',
+        () => ctx.config.get(sessionCleanupInterval),
+        async () => {
+          await sessions.removeExpired()
+        },
+      )
+    },
+  })
+
+export const identityPlugin = createIdentityPlugin()

@@ -113,7 +113,7 @@ test('a password is stored as argon2id only, and is neither shown, searched by n
   await cloud.call(updateAccount, { uuid: adminUuid, password: sentForm('s3cret') })
   await logIn('s3cret')
   const [row] = await cloud.cloud.context.db.all('SELECT password FROM AccountVO', [])
-  assert.match(String(row?.password), /^argon2id\$[0-9a-f]{32}\$[0-9a-f]{64}$/)
+  assert.match(String(row?.password), /^argon2id\$64,1\$[0-9a-f]{32}\$[0-9a-f]{64}$/)
   assert.equal(JSON.stringify(await cloud.query(queryAccount)).includes('argon2id'), false)
   const condition = { name: 'password', op: 'like' as const, value: 'argon2id%' }
   for (const request of [{ conditions: [condition] }, { sortBy: 'password' }, { fields: ['password'] }])
