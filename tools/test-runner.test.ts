@@ -209,6 +209,15 @@ test('a failure on one database tells how to run it once more', async (t) => {
   assert.match(output, /failed:\n {2}a\.test\.ts on mariadb: two/)
 })
 
+test('what is skipped on one database is told with its name', async (t) => {
+  const text = `import { writeFileSync } from 'node:fs'\n${importTest}
+    const isSqlite = process.env.ZSTACK_TEST_DB === 'sqlite'
+    test('one', { skip: isSqlite ? false : 'about files' }, () => writeFileSync(process.env.ZSTACK_TEST_DB_MARK, ''))`
+  const { output, lastLine } = await runTests(await makeTree(t, { 'a.test.ts': text }))
+  assert.equal(lastLine, '1 passed, 0 failed, 1 skipped', output)
+  assert.match(output, /about files:\n +a\.test\.ts on mariadb: one/)
+})
+
 test('an unknown database is refused', async (t) => {
   const { code, output } = await runTests(await makeTree(t, {}), '--db', 'oracle')
   assert.equal(code, 2)

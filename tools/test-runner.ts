@@ -113,7 +113,7 @@ async function runFiles(tests: TestFile[], runFolder: string, signal: AbortSigna
           : skipFile(file, reason)
       results.push(result)
       console.log(describeFile(result))
-      queue.unshift(...furtherRunsOf(file, result, options.databases))
+      queue.unshift(...furtherRunsOf(result, options.databases))
     }
   }
   await Promise.all(Array.from({ length: parallelFiles }, () => work(queues.parallel)))
@@ -137,8 +137,7 @@ const needsMachine = ({ kind }: TestFile): boolean => kind === 'e2e' || kind ===
 
 function skipFile(file: FileOn, reason: string): FileResult {
   const skipped = [{ name: '(whole file)', reason }]
-  const usesDatabase = !isSqlite(file.database)
-  return { ...file, usesDatabase, passed: 0, failures: [], skipped, durationMs: 0, output: '' }
+  return { ...file, passed: 0, failures: [], skipped, durationMs: 0, output: '' }
 }
 
 /** Without root, tests that need a program say so themselves; with root, not getting one is a failure of the run. */

@@ -4,8 +4,8 @@ import type { TestFile, TestKind } from './discover.ts'
 
 /** The durable ones wait for the disk at each commit. */
 export type TestDatabase = 'sqlite' | 'sqlite-durable' | 'mariadb' | 'mariadb-durable'
-/** A test file, and the database its tests get if they ask for one. */
-export type FileOn = TestFile & { database: TestDatabase }
+/** A test file, and the database its tests get if they ask for one; `usesDatabase` when it is known that they do. */
+export type FileOn = TestFile & { database: TestDatabase; usesDatabase: boolean }
 
 const both: readonly TestDatabase[] = ['sqlite', 'mariadb']
 const known: readonly string[] = [...both, 'sqlite-durable', 'mariadb-durable'] satisfies TestDatabase[]
@@ -23,17 +23,17 @@ export function ownDatabaseOf(path: string): TestDatabase | undefined {
 }
 
 export function firstRunOf(file: TestFile, databases: readonly TestDatabase[]): FileOn {
-  return { ...file, database: ownDatabaseOf(file.path) ?? databases[0] ?? 'sqlite' }
+  return { ...file, database: ownDatabaseOf(file.path) ?? databases[0] ?? 'sqlite', usesDatabase: false }
 }
 
 /** Where a file runs next that turned out to use the database of tests; a file that does not is run once. */
 export function furtherRunsOf(
-  { path, kind, database }: FileOn,
-  { usesDatabase }: { usesDatabase: boolean },
+  { path, kind, database, usesDatabase }: FileOn,
   databases: readonly TestDatabase[],
 ): FileOn[] {
   if (!usesDatabase || ownDatabaseOf(path) !== undefined || !kindsOnBoth.includes(kind)) return []
-  return databases.slice(databases.indexOf(database) + 1).map((next) => ({ path, kind, database: next }))
+  const others = databases.slice(databases.indexOf(database) + 1)
+  return others.map((next) => ({ path, kind, database: next, usesDatabase }))
 }
 
 export const isSqlite = (database: TestDatabase): boolean => database.startsWith('sqlite')

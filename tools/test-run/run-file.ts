@@ -12,8 +12,6 @@ import { findProcessesWith, killHard, type RunningProcess } from './processes.ts
 export type Failure = { name: string; text: string }
 export type Skip = { name: string; reason: string }
 export type FileResult = FileOn & {
-  /** Whether its tests asked for the database of tests, and so belong to this one. */
-  usesDatabase: boolean
   passed: number
   failures: Failure[]
   skipped: Skip[]
@@ -68,7 +66,7 @@ export async function runTestFile(run: FileRun): Promise<FileResult> {
     : leftovers.map(({ pid, command }) => `process ${pid} still runs: ${command}`)
   return {
     ...run.file,
-    usesDatabase: await exists(databaseMarkOf(run)),
+    usesDatabase: run.file.usesDatabase || (await exists(databaseMarkOf(run))),
     ...summarise(lines, explainExit(exit, lines, run.timeLimitMs), leaks),
     durationMs: performance.now() - startedAt,
     output: readOutput(),
