@@ -49,6 +49,8 @@ export class ManagementProcess {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...enter, ...command], {
       stdio: ['ignore', output, output],
       env: { ...process.env, ...env },
+      // The kernel shares processors among sessions, and gives one to each guest: each node has its own too.
+      detached: true,
     })
     closeSync(output)
     this.#child = child

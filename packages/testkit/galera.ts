@@ -114,7 +114,12 @@ function launch(place: GaleraPlace, member: number | 'template', more: readonly 
   const namespace = place.namespaces?.[member === 'template' ? 0 : member]
   const enter = namespace === undefined ? [] : ['nsenter', `--net=/run/netns/${namespace}`, '--']
   const [program = '', ...args] = [...enter, ...command]
-  const child = spawn(program, args, { stdio: ['ignore', log, log], env: environmentOf(place) })
+  const child = spawn(program, args, {
+    stdio: ['ignore', log, log],
+    env: environmentOf(place),
+    // The kernel shares processors among sessions: one that has a network of its own is a machine of its own.
+    detached: namespace !== undefined,
+  })
   closeSync(log)
   child.unref()
   return child

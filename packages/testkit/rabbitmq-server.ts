@@ -123,7 +123,12 @@ function spawnBound(
 ): ChildProcess {
   const enter = at.namespace === undefined ? [] : ['nsenter', `--net=/run/netns/${at.namespace}`, '--']
   const args = ['--pdeathsig', 'KILL', ...enter, ...command]
-  const child = spawn('setpriv', args, { stdio: ['ignore', log, log], env: { ...process.env, ...env } })
+  const child = spawn('setpriv', args, {
+    stdio: ['ignore', log, log],
+    env: { ...process.env, ...env },
+    // The kernel shares processors among sessions: one that has a network of its own is a machine of its own.
+    detached: at.namespace !== undefined,
+  })
   child.unref()
   return child
 }
