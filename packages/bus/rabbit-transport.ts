@@ -148,13 +148,25 @@ function nodeQueue(queue: string, { keepMs = KEEP_MS }: RabbitOptions) {
 
 /** What was stored for an earlier run of this node is dropped: its callers were told that it died. */
 async function declare(connection: Connection, queue: string, options: RabbitOptions): Promise<void> {
-  try {
-    await connection.exchangeDeclare(news)
-    await connection.queueDeclare(nodeQueue(queue, options))
-    await connection.queueBind({ exchange: NEWS, queue })
-    await connection.queuePurge({ queue })
-  } catch (cause) {
-    const details = `no message broker of ${options.brokers.join(', ')} can be used: ${describeError(cause)}`
-    throw new CloudError(sysErrors.ioError, details, { cause })
+  const begunAtMs = performance.now()
+  for (;;) {
+    try {
+      await connection.exchangeDeclare(news)
+      await connection.queueDeclare(nodeQueue(queue, options))
+      await connection.queueBind({ exchange: NEWS, queue })
+      await connection.queuePurge({ queue })
+      return
+    } catch (cause) {
+      // A broker that goes away meanwhile is one of several; the connection goes on to the next.
+      if (wasCutOff(cause) && performance.now() - begunAtMs < PATIENCE_MS) continue
+      const details = `no message broker of ${options.brokers.join(', ')} can be used: ${describeError(cause)}`
+      throw new CloudError(sysErrors.ioError, details, { cause })
+    }
   }
+}
+
+/** True when a connection that worked has ended: its broker died, or said that it shuts down. */
+function wasCutOff(error: unknown): boolean {
+  const { code } = error as { readonly code?: string }
+  return code === 'CONN_CLOSE' || code === 'CONNECTION_FORCED'
 }

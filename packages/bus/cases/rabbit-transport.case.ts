@@ -3,7 +3,7 @@ import { after, before, describe, type TestContext, test } from 'node:test'
 import { Connection } from 'rabbitmq-client'
 import { defineMessage } from '#contract'
 import { KeyedQueues, newUuid, silentLogger, waitFor } from '#kernel'
-import { type Rabbitmq, startRabbitmq } from '#testkit'
+import { cuttingProxy, type Rabbitmq, startRabbitmq } from '#testkit'
 import { type ClusterBus, createClusterBus } from '../bus.ts'
 import { createRabbitTransport, queueOfNode, type RabbitOptions } from '../rabbit-transport.ts'
 
@@ -151,6 +151,18 @@ describe('RabbitMQ', () => {
     assert.equal(await depth(), 1)
   })
 
+  test('a broker that goes away while a node makes its queue does not keep the node from starting', async (t) => {
+    const [broker = { host: '', port: 0 }] = brokers.endpoints
+    const queueBind = '\x00\x32\x00\x14'
+    let asked = 0
+    const cutOnce = (sent: string) => (sent.includes(queueBind) && asked++ === 0 ? 'before' : undefined)
+    const { host, port } = await cuttingProxy(t, broker, cutOnce)
+    const transport = transportOf(newUuid(), { brokers: [`${host}:${port}`] })
+    t.after(() => transport.dispose())
+    await transport.open(async () => {})
+    assert.ok(asked > 1)
+  })
+
   test('what is sent to a node whose broker stands still arrives when it goes on', async (t) => {
     const heard: string[] = []
     const a = transportOf('still')
@@ -169,8 +181,7 @@ describe('RabbitMQ', () => {
 
   test('a node that is gone for good leaves no queue', async (t) => {
     const gone = transportOf('gone', { keepMs: 500 })
-    await gone.open(async () => {})
-    await gone.dispose()
+    await gone.open(async () => {}).finally(() => gone.dispose())
     const { user: username, password } = brokers
     const connection = new Connection({ hosts: addresses(), username, password })
     // A question about a queue that is not there ends the channel it is asked on.
