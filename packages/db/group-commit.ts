@@ -1,17 +1,11 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CloudError } from '#kernel'
-import { currentUnit, isInsideUnit, nestedWrite } from './current-unit.ts'
+import { currentUnit } from './current-unit.ts'
 import type { Session, SqlValue, Tx, WriteGuard } from './database.ts'
 import { translate } from './sqlite-errors.ts'
-import { WriteStats } from './stats.ts'
-import { databaseClosed, notFlushed, storageError } from './storage-errors.ts'
-
-/** One write waiting for, or inside, a group commit. */
-interface Unit {
-  readonly work: (tx: Tx) => Promise<unknown>
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: unknown) => void
-}
+import type { WriteStats } from './stats.ts'
+import { notFlushed, storageError } from './storage-errors.ts'
+import { type Unit, WriteLine } from './write-line.ts'
 
 /** How a unit ended inside a transaction that is not committed yet. */
 type End = { readonly value: unknown } | { readonly error: unknown }
@@ -36,7 +30,6 @@ export interface Commits {
   release(): void
 }
 
-// Bounds how long the first caller of a group waits for the last one.
 const MAX_UNITS_PER_COMMIT = 1_024
 
 /**
@@ -45,7 +38,7 @@ const MAX_UNITS_PER_COMMIT = 1_024
  * transaction is given up, and all its units run once more, each in a savepoint of its own.
  */
 export class GroupCommit {
-  readonly stats = new WriteStats()
+  readonly #line = new WriteLine(MAX_UNITS_PER_COMMIT, (take) => this.#commitGroup(take()))
   readonly #connection: DatabaseSync
   readonly #session: Session
   readonly #commits: Commits
@@ -55,10 +48,6 @@ export class GroupCommit {
   readonly #release: StatementSync
   readonly #commit: StatementSync
   #guard: WriteGuard | undefined
-  #pending: Unit[] = []
-  #draining: Promise<void> | undefined
-  /** Set when nothing may be acknowledged any more: the disk or SQLite failed in the middle of it, or the database was closed. */
-  #refusal: CloudError | undefined
 
   constructor(connection: DatabaseSync, session: Session, commits: Commits) {
     this.#connection = connection
@@ -70,39 +59,20 @@ export class GroupCommit {
     this.#commit = connection.prepare('COMMIT')
   }
 
+  get stats(): WriteStats {
+    return this.#line.stats
+  }
+
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    if (isInsideUnit()) return Promise.reject(nestedWrite())
-    if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
-    this.stats.asked += 1
-    return new Promise<T>((resolve, reject) => {
-      this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject })
-      this.#draining ??= this.#drain()
-    })
+    return this.#line.write(work)
   }
 
   guardWrites(guard: WriteGuard | undefined): void {
     this.#guard = guard
   }
 
-  /** Refuses new writes and waits until those under way have ended. */
-  async close(): Promise<void> {
-    const draining = this.#draining
-    this.#refusal ??= databaseClosed()
-    await draining
-  }
-
-  async #drain(): Promise<void> {
-    // Everything that arrives in this turn of the event loop goes into the first group.
-    await nextTurn()
-    while (this.#pending.length > 0) {
-      const units = this.#pending.splice(0, MAX_UNITS_PER_COMMIT)
-      const beganAtMs = performance.now()
-      await this.#commitGroup(units)
-      this.stats.groupEnded(units.length, performance.now() - beganAtMs)
-      // Lets callers that were just answered bring their next write into the next group.
-      await nextTurn()
-    }
-    this.#draining = undefined
+  close(): Promise<void> {
+    return this.#line.close()
   }
 
   async #commitGroup(units: readonly Unit[]): Promise<void> {
@@ -151,8 +121,9 @@ export class GroupCommit {
       return undefined
     } catch (error) {
       // What the disk has of it nobody can tell, and asking it again proves nothing: it reports a failure only once.
-      this.#refusal = notFlushed(error)
-      return this.#refusal
+      const refusal = notFlushed(error)
+      this.#line.refuse(refusal)
+      return refusal
     } finally {
       this.#commits.release()
     }
@@ -230,7 +201,7 @@ export class GroupCommit {
     try {
       if (this.#connection.isTransaction) this.#connection.exec('ROLLBACK')
     } catch (error) {
-      this.#refusal = storageError('the database could not roll back; restart the management node', error)
+      this.#line.refuse(storageError('the database could not roll back; restart the management node', error))
     }
   }
 }
@@ -241,8 +212,4 @@ function lostAt(at: number, end: End, units: readonly Unit[]): End[] {
   const reason = `another write of the same group ended the transaction (${why})`
   const lost = { error: storageError('the database could not commit', reason) }
   return units.map((_, i) => (i === at && 'error' in end ? end : lost))
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

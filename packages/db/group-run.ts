@@ -8,12 +8,7 @@ import { type Query, ReadBatch } from './read-batch.ts'
 import { combine } from './sql-text.ts'
 import { rowsOf, shapeOf } from './statement-shape.ts'
 import { Trial } from './trial.ts'
-
-export interface Unit {
-  readonly work: (tx: Tx) => Promise<unknown>
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: unknown) => void
-}
+import { nextTurn, type Unit } from './write-line.ts'
 
 /** How a unit ended inside a transaction that is not committed yet. */
 export type Ended = { readonly unit: Unit } & ({ readonly value: unknown } | { readonly error: unknown })
@@ -197,8 +192,4 @@ export class GroupRun {
     this.lost ??= error
     throw error
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

@@ -2,15 +2,15 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { PoolConnection } from 'mysql2/promise'
 import { CloudError, sysErrors } from '#kernel'
 import { CommitMarks } from './commit-marks.ts'
-import { isInsideUnit, nestedWrite } from './current-unit.ts'
 import type { Tx, WriteGuard } from './database.ts'
-import { type Ended, GroupRun, type Unit } from './group-run.ts'
+import { type Ended, GroupRun } from './group-run.ts'
 import { endsTransaction, isRolledBack, lostInSilence } from './mariadb-errors.ts'
 import { isOfCluster, type MariadbServers } from './mariadb-servers.ts'
 import { say, sayAll, sessionOn } from './mariadb-session.ts'
 import { writeOut } from './sql-text.ts'
-import { WriteStats } from './stats.ts'
-import { databaseClosed, storageError } from './storage-errors.ts'
+import type { WriteStats } from './stats.ts'
+import { storageError } from './storage-errors.ts'
+import { type Unit, WriteLine } from './write-line.ts'
 
 const MAX_UNITS_PER_COMMIT = 512
 const MAX_ATTEMPTS = 8
@@ -28,15 +28,12 @@ const LONGEST_GATHERING_MS = 3
  * that it had none.
  */
 export class MariadbGroup {
-  readonly stats = new WriteStats()
+  readonly #line = new WriteLine(MAX_UNITS_PER_COMMIT, (take) => this.#commitGroup(take))
   readonly #servers: MariadbServers
   readonly #isAsked: () => boolean
   readonly #marks = new CommitMarks()
   #guard: WriteGuard | undefined
-  #pending: Unit[] = []
-  #draining: Promise<void> | undefined
   #lastSize = 0
-  #refusal: CloudError | undefined
 
   /** `isAsked` tells whether answers are on their way to somebody who may write next. */
   constructor(servers: MariadbServers, isAsked: () => boolean) {
@@ -44,42 +41,27 @@ export class MariadbGroup {
     this.#isAsked = isAsked
   }
 
+  get stats(): WriteStats {
+    return this.#line.stats
+  }
+
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    if (isInsideUnit()) return Promise.reject(nestedWrite())
-    if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
-    this.stats.asked += 1
-    return new Promise<T>((resolve, reject) => {
-      this.#pending.push({ work, resolve: resolve as (value: unknown) => void, reject })
-      this.#draining ??= this.#drain()
-    })
+    return this.#line.write(work)
   }
 
   guardWrites(guard: WriteGuard | undefined): void {
     this.#guard = guard
   }
 
-  /** Refuses new writes and waits until those under way have ended. */
-  async close(): Promise<void> {
-    this.#refusal ??= databaseClosed()
-    await this.#draining
+  close(): Promise<void> {
+    return this.#line.close()
   }
 
-  async #drain(): Promise<void> {
-    await nextTurn()
-    while (this.#pending.length > 0) {
-      await this.#gather()
-      const beganAtMs = performance.now()
-      const take = this.#taker()
-      try {
-        for (const ended of await this.#commit(take)) settle(ended)
-      } catch (error) {
-        for (const unit of take()) unit.reject(error)
-      }
-      this.#lastSize = take().length
-      this.stats.groupEnded(this.#lastSize, performance.now() - beganAtMs)
-      await nextTurn()
-    }
-    this.#draining = undefined
+  /** Units are taken late: whoever comes while the transaction waits for its turn behind those of other nodes still gets into it. */
+  async #commitGroup(take: () => readonly Unit[]): Promise<void> {
+    await this.#gather()
+    for (const ended of await this.#commit(take)) settle(ended)
+    this.#lastSize = take().length
   }
 
   /**
@@ -88,20 +70,8 @@ export class MariadbGroup {
    */
   async #gather(): Promise<void> {
     for (let waited = 0; waited < LONGEST_GATHERING_MS; waited += 1) {
-      if (this.#pending.length >= this.#lastSize / 2 || !this.#isAsked()) return
+      if (this.#line.waiting >= this.#lastSize / 2 || !this.#isAsked()) return
       await pause(1)
-    }
-  }
-
-  /**
-   * Takes those that wait for the next group, when it is first asked: whoever comes while the transaction waits for its turn
-   * behind those of other nodes still gets into it.
-   */
-  #taker(): () => readonly Unit[] {
-    let units: readonly Unit[] | undefined
-    return () => {
-      units ??= this.#pending.splice(0, MAX_UNITS_PER_COMMIT)
-      return units
     }
   }
 
@@ -245,8 +215,4 @@ function unknownEnd(ended: Ended, cause: unknown): Ended {
   const reason = cause instanceof Error ? cause.message : String(cause)
   const details = `the connection to the database failed while it committed: ${reason}. Whether the change was made is not known; look before you repeat it`
   return { unit: ended.unit, error: new CloudError(sysErrors.ioError, details, { cause }) }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

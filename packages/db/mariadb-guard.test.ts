@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { createConnection } from 'mysql2/promise'
+import { type Connection, createConnection } from 'mysql2/promise'
 import { CloudError, sysErrors } from '#kernel'
 import {
   addItem as add,
@@ -44,6 +44,15 @@ async function somebodyWaits(t: TestContext, where: MariadbPlace): Promise<void>
   while (!(await waits()));
 }
 
+/** Another node in the middle of its group. */
+async function withTheTurn(t: TestContext, where: MariadbPlace): Promise<Connection> {
+  const other = await connect(where)
+  t.after(() => other.end())
+  await other.query('BEGIN')
+  await other.query('UPDATE TurnVO SET turn = turn + 1')
+  return other
+}
+
 /** Takes the lowest number nobody has, as allocations do. */
 async function takeNext(tx: Tx, by: string): Promise<void> {
   const [row] = await tx.all('SELECT COUNT(*) AS n FROM ItemVO', [])
@@ -78,10 +87,7 @@ test('a node that is declared dead while its group waits for its turn changes no
   const db = open(t, where)
   await prepare(db)
   db.guardWrites(guardOf('n1'))
-  const other = await connect(where)
-  t.after(() => other.end())
-  await other.query('BEGIN')
-  await other.query('UPDATE TurnVO SET turn = turn + 1')
+  const other = await withTheTurn(t, where)
   const late = db.write((tx) => add(tx, 'late'))
   await somebodyWaits(t, where)
   await other.query("DELETE FROM NodeVO WHERE uuid = 'n1'")
@@ -95,10 +101,7 @@ test('who writes while the group waits for its turn gets into it', { skip }, asy
   const db = open(t, where)
   await prepare(db)
   db.guardWrites(guardOf('n1'))
-  const other = await connect(where)
-  t.after(() => other.end())
-  await other.query('BEGIN')
-  await other.query('UPDATE TurnVO SET turn = turn + 1')
+  const other = await withTheTurn(t, where)
   const before = db.stats.writes.groups.count
   const first = db.write((tx) => add(tx, 'first'))
   await somebodyWaits(t, where)
