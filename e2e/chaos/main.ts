@@ -21,7 +21,8 @@ const { values } = parseArgs({
     /** `single`: one node on SQLite. `cluster`: three nodes, brokers, database members; needs root. */
     stage: { type: 'string', default: 'single' },
     seconds: { type: 'string', default: '20' },
-    clients: { type: 'string', default: '30' },
+    /** Each waits for one call at a time: on a busy machine few would leave the cloud with little to do. */
+    clients: { type: 'string', default: '48' },
     /** Milliseconds between two faults of a storm. */
     every: { type: 'string', default: '1000' },
     /** Seconds of faults, and without faults, in turn. */

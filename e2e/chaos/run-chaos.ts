@@ -52,7 +52,7 @@ export async function runChaos(stage: Stage, options: ChaosOptions): Promise<Cha
   const first = createPatientClient(urls, 0)
   // Checking a password takes long on purpose.
   const session = await first.logIn()
-  const { dc, real } = await prepare(first, stage.lab)
+  const { dc, real } = await prepare(first, options.clients, stage.lab)
   // What is done periodically learns of another period only at the end of the one it is in.
   for (const node of stage.nodes) {
     await node.kill('SIGTERM')
@@ -106,13 +106,14 @@ function byKind(faults: readonly Fault[]): string {
 }
 
 /** The data centre, and the part of it that is real when there are real hosts. */
-async function prepare(client: PatientClient, lab: Lab | undefined) {
+async function prepare(client: PatientClient, clients: number, lab: Lab | undefined) {
   const builder = builderOf(client)
   for (const [category, name, value] of settings)
     await builder.call(updateGlobalConfig, { category, name, value })
   const dc = await buildDataCenter(builder as unknown as TestCloud, {
     hosts: 3,
-    hostMemoryBytes: 30 * 2 ** 27,
+    // Three VMs for each client, who wants more: sometimes there is no room.
+    hostMemoryBytes: clients * 2 ** 27,
   })
   const other = { name: 'other', zoneUuid: dc.zone, hypervisorType: 'Simulator' }
   const whole = { ...dc, otherCluster: await builder.create(createCluster, other) }
