@@ -100,6 +100,8 @@ async function connect(
   const { vmUuid, accountUuid } = grant
   try {
     const tunnel = await openScreen(ctx, vmUuid)
+    // Nobody would tell the bridge that the browser has gone, or was cut off by the node's stop, while the screen was opened.
+    if (socket.readyState !== socket.OPEN) return void tunnel.destroy()
     const bridge = bridgeConsole(socket, tunnel, {
       idleMs: ctx.config.get(proxyIdleTimeout) * 1000,
       onClose: (reason) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
+import { type Duplex, duplexPair } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { createWebSocketStream, type WebSocket } from 'ws'
 import { waitFor } from '#kernel'
@@ -180,6 +180,20 @@ test('a stopping management node closes its consoles', async (t) => {
   const ended = once(screen.resume(), 'end')
   await cloud.stop()
   await ended
+})
+
+test('a screen that opens when its browser was cut off already is closed at once', async (t) => {
+  const opened = Promise.withResolvers<Duplex>()
+  const cloud = await startConsoleCloud({ openScreen: () => opened.promise })
+  t.after(() => cloud.dispose())
+  const socket = cloud.connect(await cloud.token())
+  await waitFor('the question for the screen', () => cloud.agentCalls.length === 2)
+  const cut = once(socket, 'close')
+  await cloud.stop()
+  await cut
+  const [near, far] = duplexPair()
+  opened.resolve(near)
+  await once(far.resume(), 'end')
 })
 
 const FLOOD_BYTES = 64 * 1024 * 1024
