@@ -33,6 +33,8 @@ export class Ownership implements Routes {
   #rings: Ring[] = []
   readonly #lingering = new Map<string, Promise<void>>()
   #epoch = 0
+  /** No change is settled yet: what an earlier run of this node left may not be queued. */
+  #isNew = true
   #settled: Promise<void> = Promise.resolve()
   #stopped = false
 
@@ -76,6 +78,8 @@ export class Ownership implements Routes {
   }
 
   #isOpen(key: string): boolean {
+    // Before it joins nobody asks it for anything, and it owns all it asks itself for.
+    if (this.#isNew) return this.#rings.length === 0
     if (this.#rings.length === 1 && this.#lingering.size === 0) return true
     const id = idOf(key)
     return !this.#lingering.has(key) && this.#rings.every((ring) => ring.ownerOf(id) === this.self)
@@ -95,7 +99,9 @@ export class Ownership implements Routes {
     const answers = Promise.all(others.map(({ uuid }) => this.#ask(uuid, view.epoch, isCurrent)))
     await this.#takeOver(view, isCurrent)
     await answers
-    if (isCurrent()) this.#rings = [view.ring]
+    if (!isCurrent()) return
+    this.#rings = [view.ring]
+    this.#isNew = false
   }
 
   async #ask(node: string, epoch: number, isCurrent: () => boolean): Promise<void> {
