@@ -23,6 +23,8 @@ interface Settle {
 }
 
 const LOOK_AGAIN_SECONDS = 5
+// The others have their turn when these are known.
+const LOOK_AGAIN_AT_MOST = 1_000
 
 const settle = defineMessage<Settle, void>('vm.settle')
 
@@ -136,10 +138,20 @@ async function trySettle(ctx: PluginContext, failed: Map<string, Settle>, what: 
   }
 }
 
+/** Hosts that are away may have a million VMs of unknown state, and nothing can be found out about them. */
+async function unknownThoughConnected(ctx: PluginContext): Promise<string[]> {
+  const conditions = [
+    { name: 'state', op: '=', value: vmState.unknown },
+    { name: 'host.status', op: '=', value: hostStatus.connected },
+  ] as const
+  const request = { conditions, fields: ['uuid'], limit: LOOK_AGAIN_AT_MOST }
+  const { inventories = [] } = await ctx.query.query(vmInstance, request)
+  return inventories.map((vm) => String(vm.uuid))
+}
+
 /** Looks at VMs that could not be looked at, and at those of unknown state whose host is there. */
 async function lookAgain(ctx: PluginContext, failed: Map<string, Settle>): Promise<void> {
-  const unknown = await find(ctx.db, vmInstance, { state: vmState.unknown })
-  const own = unknown.map((vm) => vm.uuid).filter((uuid) => ctx.cluster.owns(vmKey(uuid)))
+  const own = (await unknownThoughConnected(ctx)).filter((uuid) => ctx.cluster.owns(vmKey(uuid)))
   for (const vmUuid of new Set([...failed.keys(), ...own])) {
     const vm = await findVm(ctx.db, vmUuid)
     const at = vm?.hostUuid === undefined ? undefined : await findOne(ctx.db, host, { uuid: vm.hostUuid })
