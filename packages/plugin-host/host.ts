@@ -155,7 +155,7 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
   const config = createConfig([...admissionConfigs, ...plugins.flatMap((p) => p.configs)])
   // Any number may be the limit of lanes; looking at all of them costs less than knowing which.
   for (const definition of config.definitions()) config.onChange(definition, () => lanes.admit())
-  const takeover = createTakeover({ cluster, queues, workflows, jobs, log, loaded: loaded.promise })
+  const takeover = createTakeover({ db, cluster, queues, workflows, jobs, log, loaded: loaded.promise })
   const sender = {
     // What a node may have lost by now it must not touch, even when nobody has told the agent.
     epoch: () => {

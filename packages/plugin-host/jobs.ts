@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { defineResource, long, optional, text, timestamp } from '#contract'
+import { defineResource, type Infer, long, optional, text, timestamp } from '#contract'
 import {
   type Database,
   find,
@@ -102,8 +102,8 @@ export interface Jobs {
   running(): readonly { uuid: string; apiName: string; createDate: number }[]
   /** Jobs of runs of nodes that are over, without a result; those that `isOurs` says are this node's to end. */
   orphans(isOurs: (uuid: string) => boolean): Promise<string[]>
-  /** Ends a job whose node is gone, unless it has a result by now. */
-  settleOrphan(uuid: string, error: CloudError): Promise<void>
+  /** Ends a job whose node is gone, inside `tx`, unless it has a result by now. */
+  settleOrphan(tx: Tx, uuid: string, error: CloudError): Promise<void>
   purge(olderThanMs: number): Promise<number>
 }
 
@@ -128,11 +128,17 @@ export interface JobsDeps {
   readonly askNode?: (nodeUuid: string, jobUuid: string) => Promise<JobResult>
 }
 
+// Of jobs accepted by a version that did not tell runs apart.
+const UNKNOWN_RUN = -1
 // A job whose node has just died gets its result when another has taken its work over.
 const LOOK_AGAIN_MS = 200
 
 export function createJobs(deps: JobsDeps): Jobs {
   const { db, owner } = deps
+  const isAlive =
+    deps.isAlive ?? ((nodeUuid, run) => nodeUuid === owner.nodeUuid && run === owner.incarnation)
+  const isOrphan = (job: Infer<typeof jobRecord.fields>) =>
+    !isAlive(job.nodeUuid, job.incarnation ?? UNKNOWN_RUN)
   const live = new Map<string, Live>()
   const refused = new Map<string, JobStatus>()
   return {
@@ -184,17 +190,12 @@ export function createJobs(deps: JobsDeps): Jobs {
     idle: (timeoutMs) => waitForEnds([...live.values()], timeoutMs),
     running: () => [...live].map(([uuid, job]) => ({ uuid, ...pick(job) })),
     orphans: async (isOurs) => {
-      const isAlive =
-        deps.isAlive ?? ((nodeUuid, run) => nodeUuid === owner.nodeUuid && run === owner.incarnation)
       const jobs = await find(db, jobRecord, { state: 'Processing' })
-      return jobs
-        .filter((job) => isOurs(job.uuid) && !isAlive(job.nodeUuid, job.incarnation ?? -1))
-        .map((job) => job.uuid)
+      return jobs.filter((job) => isOurs(job.uuid) && isOrphan(job)).map((job) => job.uuid)
     },
-    settleOrphan: async (uuid, error) => {
-      const result = JSON.stringify({ error: toErrorBody(error) } satisfies JobResult)
-      const end = { state: 'Done', result, finishDate: Date.now() }
-      await db.write((tx) => update(tx, jobRecord, { uuid, state: 'Processing' }, end))
+    settleOrphan: async (tx, uuid, error) => {
+      const job = await findOne(tx, jobRecord, { uuid, state: 'Processing' })
+      if (job !== undefined && isOrphan(job)) await record(tx, uuid, { error: toErrorBody(error) })
     },
     purge: (olderThanMs) =>
       db.write((tx) =>
@@ -203,12 +204,13 @@ export function createJobs(deps: JobsDeps): Jobs {
   }
 }
 
+async function record(tx: Tx, uuid: string, result: JobResult): Promise<void> {
+  const patch = { state: 'Done', result: JSON.stringify(result), finishDate: Date.now() }
+  await update(tx, jobRecord, { uuid }, patch)
+}
+
 function createRecorder(db: Database): Pick<Jobs, 'record' | 'recordLater' | 'recordLeft'> {
   const left = new Map<string, JobResult>()
-  const record = async (tx: Tx, uuid: string, result: JobResult) => {
-    const patch = { state: 'Done', result: JSON.stringify(result), finishDate: Date.now() }
-    await update(tx, jobRecord, { uuid }, patch)
-  }
   return {
     record,
     recordLater: (uuid, result) => void left.set(uuid, result),
@@ -253,18 +255,7 @@ async function doneElsewhere({ db, owner, askNode }: JobsDeps, uuid: string): Pr
   }
 }
 
-function stored(
-  row:
-    | {
-        apiName: string
-        nodeUuid: string
-        state: string
-        createDate: number
-        finishDate?: number | undefined
-        result?: string | undefined
-      }
-    | undefined,
-): JobStatus | undefined {
+function stored(row: Infer<typeof jobRecord.fields> | undefined): JobStatus | undefined {
   if (row === undefined) return undefined
   return {
     state: row.state === 'Done' ? 'Done' : 'Processing',

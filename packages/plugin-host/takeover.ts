@@ -1,9 +1,11 @@
 import type { Cluster } from '#cluster'
+import type { Database } from '#db'
 import { CloudError, describeError, type KeyedQueues, type Logger, sysErrors } from '#kernel'
 import type { RecoveredWorkflow, WorkflowEngine, WorkflowRow } from '#workflow'
 import type { Jobs } from './jobs.ts'
 
 export interface TakeoverDeps {
+  readonly db: Database
   readonly cluster: Cluster
   readonly queues: KeyedQueues
   readonly workflows: WorkflowEngine
@@ -25,17 +27,18 @@ export interface Takeover {
 const LOOK_AGAIN_MS = 100
 
 export function createTakeover(deps: TakeoverDeps): Takeover {
-  const { queues, workflows, jobs, log } = deps
+  const { db, queues, workflows, jobs, log } = deps
   const underWay = new Map<string, Promise<void>>()
   let isStopped = false
   let settling: Promise<void> | undefined
 
   const recover = async (orphan: WorkflowRow) => {
-    const recovered = await workflows.takeOver(orphan)
+    const recovered = await workflows.takeOver(orphan, async (tx, last) => {
+      if (last.taskId !== undefined) await jobs.settleOrphan(tx, last.taskId, interrupted(last))
+    })
     if (recovered === undefined) return
     const { error, name, ...row } = recovered
     log.warn({ ...row, workflow: name, err: error?.details }, 'an unfinished workflow was recovered')
-    if (row.taskId !== undefined) await jobs.settleOrphan(row.taskId, interrupted(recovered))
   }
   /** The queues around the one it ran in stay closed as well. */
   const hold = async (uuid: string) => {
@@ -56,7 +59,8 @@ export function createTakeover(deps: TakeoverDeps): Takeover {
       const left = await jobs.orphans((uuid) => deps.cluster.owns(`job:${uuid}`))
       if (left.length === 0) return
       for (const uuid of left)
-        if (!(await workflows.isUnsettledTask(uuid))) await jobs.settleOrphan(uuid, forgotten())
+        if (!(await workflows.isUnsettledTask(uuid)))
+          await db.write((tx) => jobs.settleOrphan(tx, uuid, forgotten()))
       await pause()
     }
   }

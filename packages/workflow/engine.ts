@@ -1,18 +1,9 @@
 import type { Tx } from '#db'
-import {
-  CloudError,
-  currentTask,
-  fromErrorBody,
-  type Logger,
-  newOrderedUuid,
-  sysErrors,
-  toErrorBody,
-  withTask,
-} from '#kernel'
+import { CloudError, currentTask, type Logger, newOrderedUuid, sysErrors, withTask } from '#kernel'
 import type { Workflow } from './define.ts'
 import { type Journal, type WorkflowRow, workflowState } from './journal.ts'
-import { rollBack } from './rollback.ts'
-import { contextOf, createRun, withUndo } from './run.ts'
+import { type OnTaskEnd, type RecoveredWorkflow, type RecoverOptions, recoverOne } from './recovery.ts'
+import { createRun } from './run.ts'
 
 /** A moment in the life of a workflow, told to the observer: where tests kill, fail or repeat things. */
 export interface WorkflowMoment {
@@ -39,9 +30,10 @@ export interface WorkflowEngine {
   orphans(): Promise<WorkflowRow[]>
   /**
    * Rolls an orphan back, or resumes it, as this run's own. One that is stuck is only made this run's, to be tried again. Returns
-   * undefined when another node was faster. The caller is in the queues the workflow was in.
+   * undefined when another node was faster. The caller is in the queues the workflow was in. `onTaskEnd` is committed with the end of
+   * the last workflow of its task.
    */
-  takeOver(orphan: WorkflowRow): Promise<RecoveredWorkflow | undefined>
+  takeOver(orphan: WorkflowRow, onTaskEnd?: OnTaskEnd): Promise<RecoveredWorkflow | undefined>
   /** Takes back what is left of every workflow nobody works on any more; returns those of which something is still left. */
   retryStuck(): Promise<WorkflowRow[]>
   /**
@@ -57,14 +49,6 @@ export interface WorkflowEngine {
   /** Whether a task has such a workflow. */
   isUnsettledTask(taskId: string): Promise<boolean>
   readonly registered: ReadonlyMap<string, Workflow<never, unknown>>
-}
-
-export interface RecoveredWorkflow {
-  readonly uuid: string
-  readonly name: string
-  readonly taskId: string | undefined
-  readonly outcome: 'rolled back' | 'finished' | 'stuck'
-  readonly error: CloudError | undefined
 }
 
 export interface EngineDeps {
@@ -85,8 +69,8 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
   const idle = async () =>
     (await journal.unfinished()).filter((row) => isMine(row.nodeUuid, row.incarnation) && !live.has(row.uuid))
   const recovering = new Map<string, Promise<RecoveredWorkflow>>()
-  const recover = (row: WorkflowRow, mayResume: boolean) => {
-    const work = () => recoverOne(deps, registered.get(row.name), row, mayResume)
+  const recover = (row: WorkflowRow, options: RecoverOptions) => {
+    const work = () => recoverOne(deps, registered.get(row.name), row, options)
     const one = whileLive(live, row.uuid, () => asTaskOf(row, work))
     recovering.set(row.uuid, one)
     return one.finally(() => recovering.delete(row.uuid))
@@ -102,13 +86,14 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
       return whileLive(live, uuid, () => execute(deps, workflow, uuid, input, options ?? {}))
     },
     orphans: async () => (await journal.orphans(deps.isAlive ?? isMine)).reverse(),
-    takeOver: async (orphan) => {
+    takeOver: async (orphan, onTaskEnd) => {
       if (!(await journal.claim(orphan)) || orphan.state === workflowState.stuck) return undefined
-      return recover(orphan, true)
+      return recover(orphan, { mayResume: true, onTaskEnd })
     },
     retryStuck: async () => {
       // Its caller was told that it failed, so it is never resumed.
-      for (const row of (await idle()).reverse()) if (!live.has(row.uuid)) await recover(row, false)
+      for (const row of (await idle()).reverse())
+        if (!live.has(row.uuid)) await recover(row, { mayResume: false })
       return idle()
     },
     retry: async (uuid) => {
@@ -116,7 +101,7 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
       const running = recovering.get(uuid)
       if (running !== undefined) return running
       if (live.has(uuid)) throw beingWorkedOn(row, 'retried')
-      return recover(row, false)
+      return recover(row, { mayResume: false })
     },
     abandon: async (uuid) => {
       const row = await unfinishedOne(deps.journal, uuid)
@@ -174,53 +159,4 @@ async function execute<I, O>(
   } catch (error) {
     throw await run.fail(error)
   }
-}
-
-async function recoverOne(
-  deps: EngineDeps,
-  workflow: Workflow<never, unknown> | undefined,
-  row: WorkflowRow,
-  mayResume: boolean,
-): Promise<RecoveredWorkflow> {
-  const base = { uuid: row.uuid, name: row.name, taskId: row.taskId }
-  const steps = await deps.journal.steps(row.uuid)
-  if (workflow === undefined) {
-    await deps.journal.stuck(row.uuid)
-    const error = new CloudError(
-      sysErrors.internal,
-      `no plugin knows the workflow ${row.name} that an earlier run left`,
-    )
-    return { ...base, outcome: 'stuck', error }
-  }
-  const crash = new CloudError(
-    sysErrors.operationFailed,
-    `the management node stopped in the middle of ${row.name}`,
-  )
-  if (row.state === workflowState.running && workflow.afterCrash === 'resume' && mayResume) {
-    const run = createRun(deps, workflow, {
-      uuid: row.uuid,
-      input: row.input,
-      taskId: row.taskId,
-      recorded: steps,
-    })
-    try {
-      await workflow.body(run.flow, row.input as never)
-      run.finish()
-      await deps.journal.end(row.uuid)
-      return { ...base, outcome: 'finished', error: undefined }
-    } catch (error) {
-      const failure = await run.fail(error)
-      return { ...base, outcome: run.stuck() ? 'stuck' : 'rolled back', error: failure }
-    }
-  }
-  if (row.state === workflowState.running) await deps.journal.rollingBack(row.uuid, toErrorBody(crash))
-  const left = await rollBack(
-    deps,
-    workflow,
-    row.uuid,
-    steps,
-    contextOf(deps, row.uuid, row.name, row.taskId),
-  )
-  const cause = row.error === undefined ? crash : fromErrorBody(row.error as never)
-  return { ...base, outcome: left === 0 ? 'rolled back' : 'stuck', error: withUndo(cause, row.name, left) }
 }

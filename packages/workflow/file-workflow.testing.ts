@@ -3,13 +3,9 @@ import { join } from 'node:path'
 import { type Database, openMariadb, openSqlite } from '#db'
 import { silentLogger } from '#kernel'
 import { defineStep, defineWorkflow, type Flow } from './define.ts'
-import {
-  createWorkflowEngine,
-  type RecoveredWorkflow,
-  type WorkflowEngine,
-  type WorkflowObserver,
-} from './engine.ts'
+import { createWorkflowEngine, type WorkflowEngine, type WorkflowObserver } from './engine.ts'
 import { createJournal } from './journal.ts'
+import type { RecoveredWorkflow } from './recovery.ts'
 
 /** A workflow whose effects are files, so that they outlive a killed process; run by itself, it is killed where it is told to. */
 

@@ -11,7 +11,6 @@ export {
 } from './define.ts'
 export {
   createWorkflowEngine,
-  type RecoveredWorkflow,
   type RunOptions,
   type WorkflowEngine,
   type WorkflowMoment,
@@ -28,3 +27,4 @@ export {
   workflowRecord,
   workflowState,
 } from './journal.ts'
+export type { RecoveredWorkflow } from './recovery.ts'

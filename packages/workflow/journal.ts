@@ -126,7 +126,8 @@ export interface Journal {
   rollingBack(workflowUuid: string, error: unknown): Promise<void>
   undone(workflowUuid: string, seq: number): Promise<void>
   undoFailed(workflowUuid: string, seq: number, error: unknown): Promise<void>
-  stuck(workflowUuid: string): Promise<void>
+  /** `also` is committed together with it. */
+  stuck(workflowUuid: string, also?: (tx: Tx) => Promise<void>): Promise<void>
   /** Forgets the workflow; `also` is committed together with it. */
   end(workflowUuid: string, also?: (tx: Tx) => Promise<void>): Promise<void>
   /** Workflows of this node, oldest first. */
@@ -135,6 +136,8 @@ export interface Journal {
   orphans(isAlive: (nodeUuid: string, incarnation: number) => boolean): Promise<WorkflowRow[]>
   /** Whether there is such a workflow of any node that is not stuck. */
   isUnsettled(which: { readonly uuid: string } | { readonly taskId: string }): Promise<boolean>
+  /** The states of what a task has begun on any node and not ended. */
+  statesOfTask(tx: Tx, taskId: string): Promise<string[]>
   /** Makes a workflow of another run this one's. False when somebody else was faster. */
   claim(row: WorkflowRow): Promise<boolean>
   steps(workflowUuid: string): Promise<StepRow[]>
@@ -204,9 +207,11 @@ export function createJournal(db: Database, owner: Owner): Journal {
         update(tx, stepRecord, { workflowUuid, seq }, { undoError: JSON.stringify(error) }),
       )
     },
-    stuck: async (uuid) => {
-      await db.write((tx) => update(tx, workflowRecord, { uuid }, { state: workflowState.stuck }))
-    },
+    stuck: (uuid, also) =>
+      db.write(async (tx) => {
+        await update(tx, workflowRecord, { uuid }, { state: workflowState.stuck })
+        await also?.(tx)
+      }),
     end: (uuid, also) =>
       db.write(async (tx) => {
         await discard(tx, stepRecord, { workflowUuid: uuid })
@@ -217,6 +222,7 @@ export function createJournal(db: Database, owner: Owner): Journal {
     orphans: async (isAlive) => (await all({})).filter((row) => !isAlive(row.nodeUuid, row.incarnation)),
     isUnsettled: async (which) =>
       (await count(db, workflowRecord, { ...which, state: not(workflowState.stuck) })) > 0,
+    statesOfTask: async (tx, taskId) => (await find(tx, workflowRecord, { taskId })).map((row) => row.state),
     claim: async ({ uuid, nodeUuid, incarnation }) => {
       const was = { uuid, nodeUuid, incarnation: incarnation === UNKNOWN_RUN ? isNull : incarnation }
       const mine = { nodeUuid: owner.nodeUuid, incarnation: owner.incarnation }
@@ -263,6 +269,7 @@ export function createNoJournal(db: Database): Journal {
     owner: { nodeUuid: '', incarnation: 0 },
     orphans: async () => [],
     isUnsettled: async () => false,
+    statesOfTask: async () => [],
     claim: async () => false,
     begin: nothing,
     step: nothing,

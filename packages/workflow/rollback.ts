@@ -1,3 +1,4 @@
+import type { Tx } from '#db'
 import { CloudError, currentTask, describeError, toErrorBody, withoutDeadline, withTask } from '#kernel'
 import type { AnyStep, StepContext, Workflow } from './define.ts'
 import type { EngineDeps } from './engine.ts'
@@ -6,7 +7,7 @@ import type { StepRow } from './journal.ts'
 /**
  * Undoes `steps` in reverse. At an undo that throws it stops: the steps before it are what that one was built on, and without
  * their rows a later try would not know what to remove. The workflow is then left `Stuck`, to be tried again from there.
- * Returns how many are not undone. Rollback ignores cancellation. A journal that cannot be written stops nothing: what is not recorded as undone is undone again later, which every undo tolerates.
+ * Returns how many are not undone; `onEnd` is told, too, and committed with how it ended. Rollback ignores cancellation. A journal that cannot be written stops nothing: what is not recorded as undone is undone again later, which every undo tolerates.
  */
 export async function rollBack(
   deps: EngineDeps,
@@ -14,6 +15,7 @@ export async function rollBack(
   uuid: string,
   steps: readonly StepRow[],
   context: StepContext,
+  onEnd?: (tx: Tx, left: number) => Promise<void>,
 ): Promise<number> {
   return shielded(context.signal, async () => {
     let left = 0
@@ -26,8 +28,9 @@ export async function rollBack(
         break
       }
     }
+    const also = onEnd && ((tx: Tx) => onEnd(tx, left))
     const recorded = await record(context, 'the end of a rollback', () =>
-      left === 0 ? deps.journal.end(uuid) : deps.journal.stuck(uuid),
+      left === 0 ? deps.journal.end(uuid, also) : deps.journal.stuck(uuid, also),
     )
     return recorded ? left : Math.max(left, 1)
   })

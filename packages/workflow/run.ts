@@ -1,9 +1,13 @@
+import type { Tx } from '#db'
 import { CloudError, describeError, heldKeys, sysErrors, type Task, toErrorBody } from '#kernel'
 import type { AnyStep, Flow, Step, StepContext, Workflow } from './define.ts'
 import type { EngineDeps } from './engine.ts'
 import type { StepRow } from './journal.ts'
 import { notJson } from './json-value.ts'
 import { rollBack } from './rollback.ts'
+
+/** `failure` is what `fail` returns, `left` how many steps are not undone. */
+export type OnFailed = (tx: Tx, failure: CloudError, left: number) => Promise<void>
 
 /** One execution of a workflow's body. */
 export interface Run {
@@ -12,8 +16,8 @@ export interface Run {
   stuck(): boolean
   /** Called when the body has returned. Throws when it left a step running. */
   finish(): void
-  /** Takes everything back and returns the error to throw. */
-  fail(error: unknown): Promise<CloudError>
+  /** Takes everything back and returns the error to throw; `onEnd` is committed with the end of that, when there was something. */
+  fail(error: unknown, onEnd?: OnFailed): Promise<CloudError>
 }
 
 export interface RunOf {
@@ -64,7 +68,7 @@ class WorkflowRun implements Run {
     this.#ended = true
   }
 
-  async fail(error: unknown): Promise<CloudError> {
+  async fail(error: unknown, onEnd?: OnFailed): Promise<CloudError> {
     this.#ended = true
     await this.#current?.over
     const { name } = this.#workflow
@@ -83,7 +87,8 @@ class WorkflowRun implements Run {
       this.#stuck = true
       return withUndo(failure, name, begun.length)
     }
-    const left = await rollBack(this.#deps, this.#workflow, this.#of.uuid, begun, context)
+    const also = onEnd && ((tx: Tx, left: number) => onEnd(tx, withUndo(failure, name, left), left))
+    const left = await rollBack(this.#deps, this.#workflow, this.#of.uuid, begun, context, also)
     this.#stuck = left > 0
     return withUndo(failure, name, left)
   }
