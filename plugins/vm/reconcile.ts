@@ -1,7 +1,7 @@
 import type { AgentEvent } from '#agent-rpc'
 import { listVms, vmStateEvent } from '#agents/kvm-host/contract/host.ts'
 import { defineMessage } from '#contract'
-import { find, findOne, oneOf } from '#db'
+import { find, findOne, oneOf, type Session } from '#db'
 import { CloudError, describeError, isUuid, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { agentOfHost } from '#plugins/host/contract/agent-of-host.ts'
@@ -11,7 +11,7 @@ import { type Host, host } from '#plugins/host/contract/resources.ts'
 import { hostStatus } from '#plugins/host/contract/states.ts'
 import { restoreServices } from '#plugins/network-service/contract/messages.ts'
 import { convergeServices, nicsOnHost, vmKey } from './contract/messages.ts'
-import { vmInstance } from './contract/resources.ts'
+import { type VmInstance, vmInstance } from './contract/resources.ts'
 import { liveStates, restingStates, vmState } from './contract/states.ts'
 import { settleVm } from './steps/settle.ts'
 import { findVm, patchVm, vmsIn } from './store.ts'
@@ -23,8 +23,9 @@ interface Settle {
 }
 
 const LOOK_AGAIN_SECONDS = 5
-// The others have their turn when these are known.
-const LOOK_AGAIN_AT_MOST = 1_000
+// When there are more, it goes by hosts, so many at a turn.
+const MANY_UNKNOWN = 300
+const HOSTS_AT_A_TURN = 20
 
 const settle = defineMessage<Settle, void>('vm.settle')
 
@@ -35,10 +36,11 @@ export function observeHosts(ctx: PluginContext): void {
   // What could not be looked at when it was time: the host answered its own node, but not the node of the VM.
   const failed = new Map<string, Settle>()
   const settleQuietly = (what: Settle) => trySettle(ctx, failed, what)
+  const nextUnknown = unknownByTurns(ctx.db, { many: MANY_UNKNOWN, hostsAtATurn: HOSTS_AT_A_TURN })
   ctx.every(
     'look again at VMs',
     () => LOOK_AGAIN_SECONDS,
-    () => lookAgain(ctx, failed),
+    async () => lookAgain(ctx, failed, await nextUnknown()),
     'each node',
   )
   ctx.serve(settle, async ({ vmUuid, isHostAway }) => {
@@ -138,20 +140,42 @@ async function trySettle(ctx: PluginContext, failed: Map<string, Settle>, what: 
   }
 }
 
-/** Hosts that are away may have a million VMs of unknown state, and nothing can be found out about them. */
-async function unknownThoughConnected(ctx: PluginContext): Promise<string[]> {
-  const conditions = [
-    { name: 'state', op: '=', value: vmState.unknown },
-    { name: 'host.status', op: '=', value: hostStatus.connected },
-  ] as const
-  const request = { conditions, fields: ['uuid'], limit: LOOK_AGAIN_AT_MOST }
-  const { inventories = [] } = await ctx.query.query(vmInstance, request)
-  return inventories.map((vm) => String(vm.uuid))
+/**
+ * Gives VMs of unknown state whose host is there: all of them, or, when VMs of unknown state are many, those of the next hosts, and
+ * after the last host the first again. Hosts that are away may have a million, of which not even the list is read: nothing can be
+ * found out about them.
+ */
+export function unknownByTurns(
+  db: Session,
+  { many, hostsAtATurn }: { readonly many: number; readonly hostsAtATurn: number },
+): () => Promise<VmInstance[]> {
+  let offset = 0
+  const unknown = { state: vmState.unknown }
+  const there = { status: hostStatus.connected }
+  return async () => {
+    const some = await find(db, vmInstance, unknown, { limit: many })
+    if (some.length < many) {
+      const hosts = await find(db, host, { ...there, uuid: oneOf(hostUuidsOf(some)) })
+      const uuids = new Set(hosts.map(({ uuid }) => uuid))
+      return some.filter(({ hostUuid = '' }) => uuids.has(hostUuid))
+    }
+    const hosts = await find(db, host, there, { orderBy: ['uuid'], limit: hostsAtATurn, offset })
+    offset = hosts.length < hostsAtATurn ? 0 : offset + hostsAtATurn
+    return find(db, vmInstance, { ...unknown, hostUuid: oneOf(hosts.map(({ uuid }) => uuid)) })
+  }
 }
 
+const hostUuidsOf = (vms: readonly VmInstance[]) => [
+  ...new Set(vms.flatMap(({ hostUuid }) => hostUuid ?? [])),
+]
+
 /** Looks at VMs that could not be looked at, and at those of unknown state whose host is there. */
-async function lookAgain(ctx: PluginContext, failed: Map<string, Settle>): Promise<void> {
-  const own = (await unknownThoughConnected(ctx)).filter((uuid) => ctx.cluster.owns(vmKey(uuid)))
+async function lookAgain(
+  ctx: PluginContext,
+  failed: Map<string, Settle>,
+  unknown: readonly VmInstance[],
+): Promise<void> {
+  const own = unknown.map(({ uuid }) => uuid).filter((uuid) => ctx.cluster.owns(vmKey(uuid)))
   for (const vmUuid of new Set([...failed.keys(), ...own])) {
     const vm = await findVm(ctx.db, vmUuid)
     const at = vm?.hostUuid === undefined ? undefined : await findOne(ctx.db, host, { uuid: vm.hostUuid })

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { update } from '#db'
 import { newUuid } from '#kernel'
+import { host } from '#plugins/host/contract/resources.ts'
 import { testDialect, waitFor } from '#testkit'
 import { queryVmInstance } from '../contract/create-apis.ts'
+import { vmState } from '../contract/states.ts'
+import { unknownByTurns } from '../reconcile.ts'
+import { patchVm } from '../store.ts'
 import { createVm, startCloudWithVm } from './vm-scene.ts'
 
 const news = (data: Record<string, unknown>) => ({ name: 'vm.state', atMs: Date.now(), data })
@@ -63,4 +68,30 @@ test('news that could not be looked into when it came is looked into again', asy
   const isStopped = async () => (await cloud.query(queryVmInstance))[0]?.state === 'Stopped'
   await waitFor('the VM to be Stopped', isStopped, { timeoutMs: 30_000 })
   assert.deepEqual([host.state.vms.size, host.state.usedMemoryBytes], [0, 0])
+})
+
+test('VMs of unknown state are looked at while their host is there; many of them host by host', async (t) => {
+  const { cloud, dc, vm } = await startCloudWithVm(t, { hosts: 3 })
+  const { db } = cloud.cloud.context
+  const [first = '', second = '', away = ''] = dc.hosts
+  const on = async (hostUuid: string) => (await createVm(cloud, dc, { hostUuid })).uuid
+  const vms = { [first]: [vm.uuid, await on(first)].toSorted(), [second]: [await on(second)] }
+  const unreachable = await on(away)
+  // The cloud itself looks again meanwhile: it gets no answer before this is over.
+  for (const { knobs } of cloud.world.hosts.values()) knobs.hold('vmInfo')
+  await db.write(async (tx) => {
+    await update(tx, host, { uuid: away }, { status: 'Disconnected' })
+    for (const uuid of [...Object.values(vms).flat(), unreachable])
+      await patchVm(tx, uuid, { state: vmState.unknown })
+  })
+  const turns = async (many: number, count: number) => {
+    const next = unknownByTurns(db, { many, hostsAtATurn: 1 })
+    const found: string[][] = []
+    for (let turn = 0; turn < count; turn += 1) found.push((await next()).map(({ uuid }) => uuid).toSorted())
+    return found
+  }
+  const all = Object.values(vms).flat().toSorted()
+  assert.deepEqual(await turns(5, 2), [all, all])
+  const byHost = [first, second].toSorted().map((uuid) => vms[uuid])
+  assert.deepEqual(await turns(4, 4), [...byHost, [], byHost[0]])
 })
