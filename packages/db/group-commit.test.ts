@@ -35,7 +35,8 @@ function brokenConnection(
       return 1
     },
   }
-  return { group: new GroupCommit(connection as unknown as DatabaseSync, session, commits), log }
+  const { line } = new GroupCommit(connection as unknown as DatabaseSync, session, commits)
+  return { line, log }
 }
 
 const changeAndFail = async (tx: Tx) => {
@@ -44,11 +45,11 @@ const changeAndFail = async (tx: Tx) => {
 }
 
 test('a unit that fails before it has changed anything costs the others nothing', async () => {
-  const { group, log } = brokenConnection(() => false)
+  const { line, log } = brokenConnection(() => false)
   const results = await Promise.allSettled([
-    group.write((tx) => tx.run('INSERT a', [])),
-    group.write(() => Promise.reject(new Error('mine'))),
-    group.write((tx) => tx.run('INSERT b', [])),
+    line.write((tx) => tx.run('INSERT a', [])),
+    line.write(() => Promise.reject(new Error('mine'))),
+    line.write((tx) => tx.run('INSERT b', [])),
   ])
   assert.deepEqual(
     results.map((r) => r.status),
@@ -58,11 +59,11 @@ test('a unit that fails before it has changed anything costs the others nothing'
 })
 
 test('when a unit fails that has changed something, all run again, each in a savepoint', async () => {
-  const { group, log } = brokenConnection(() => false)
+  const { line, log } = brokenConnection(() => false)
   const results = await Promise.allSettled([
-    group.write((tx) => tx.run('INSERT a', [])),
-    group.write(changeAndFail),
-    group.write((tx) => tx.run('INSERT b', [])),
+    line.write((tx) => tx.run('INSERT a', [])),
+    line.write(changeAndFail),
+    line.write((tx) => tx.run('INSERT b', [])),
   ])
   assert.deepEqual(
     results.map((r) => r.status),
@@ -80,21 +81,21 @@ test('when a unit fails that has changed something, all run again, each in a sav
 
 test('when the commit fails, every unit of the group is told so, and the next group is tried anew', async () => {
   let broken = true
-  const { group, log } = brokenConnection((sql) => broken && sql === 'COMMIT')
-  const results = await Promise.allSettled([group.write(async () => 1), group.write(async () => 2)])
+  const { line, log } = brokenConnection((sql) => broken && sql === 'COMMIT')
+  const results = await Promise.allSettled([line.write(async () => 1), line.write(async () => 2)])
   for (const r of results)
     assert.match(String(r.status === 'rejected' && r.reason), /SYS\.1016 .*could not commit: COMMIT failed/)
   assert.deepEqual(log.slice(-4), ['hold', 'COMMIT', 'ROLLBACK', 'release'])
   broken = false
-  assert.equal(await group.write(async () => 3), 3)
+  assert.equal(await line.write(async () => 3), 3)
 })
 
 test('when one unit loses the transaction, no unit of the group is acknowledged nor run outside it', async () => {
   let broken = true
   const lost = (sql: string) => broken && sql === 'INSERT b'
-  const { group, log } = brokenConnection(lost, lost)
+  const { line, log } = brokenConnection(lost, lost)
   const results = await Promise.allSettled(
-    ['a', 'b', 'c'].map((n) => group.write((tx) => tx.run(`INSERT ${n}`, []))),
+    ['a', 'b', 'c'].map((n) => line.write((tx) => tx.run(`INSERT ${n}`, []))),
   )
   assert.deepEqual(
     results.map((r) => r.status),
@@ -103,13 +104,13 @@ test('when one unit loses the transaction, no unit of the group is acknowledged 
   assert.ok(!log.includes('INSERT c'))
   assert.ok(!log.includes('COMMIT'))
   broken = false
-  assert.equal(await group.write(async () => 'again'), 'again')
+  assert.equal(await line.write(async () => 'again'), 'again')
 })
 
 test('when a unit goes on after it lost the transaction, nothing more of it is run', async () => {
   const lost = (sql: string) => sql === 'INSERT a'
-  const { group, log } = brokenConnection(lost, lost)
-  const stubborn = group.write(async (tx) => {
+  const { line, log } = brokenConnection(lost, lost)
+  const stubborn = line.write(async (tx) => {
     await tx.run('INSERT a', []).catch(() => undefined) // the unit of a careless caller
     await tx.run('INSERT b', [])
   })
@@ -118,23 +119,23 @@ test('when a unit goes on after it lost the transaction, nothing more of it is r
 })
 
 test('when not even the rollback works, later writes are refused with the reason', async () => {
-  const { group } = brokenConnection((sql) => sql === 'COMMIT' || sql === 'ROLLBACK')
+  const { line } = brokenConnection((sql) => sql === 'COMMIT' || sql === 'ROLLBACK')
   await assert.rejects(
-    group.write(async () => 1),
+    line.write(async () => 1),
     /could not commit/,
   )
   await assert.rejects(
-    group.write(async () => 2),
+    line.write(async () => 2),
     /could not roll back; restart the management node/,
   )
 })
 
 test('a savepoint that cannot be taken back takes the group with it', async () => {
-  const { group, log } = brokenConnection((sql) => sql.startsWith('ROLLBACK TO'))
+  const { line, log } = brokenConnection((sql) => sql.startsWith('ROLLBACK TO'))
   const results = await Promise.allSettled([
-    group.write(async () => 1),
-    group.write(changeAndFail),
-    group.write(async () => 3),
+    line.write(async () => 1),
+    line.write(changeAndFail),
+    line.write(async () => 3),
   ])
   assert.deepEqual(
     results.map((r) => r.status),
@@ -145,24 +146,24 @@ test('a savepoint that cannot be taken back takes the group with it', async () =
 })
 
 test('nobody is told before the flush, for which readers are held where they were', async () => {
-  const { group, log } = brokenConnection(() => false)
-  await group.write(async () => log.push('unit'))
+  const { line, log } = brokenConnection(() => false)
+  await line.write(async () => log.push('unit'))
   log.push('told')
   assert.deepEqual(log.slice(log.indexOf('unit')), ['unit', 'hold', 'COMMIT', 'FLUSH', 'release', 'told'])
 })
 
 test('when the flush fails nobody is told it is done, and nothing is written any more', async () => {
   let broken = true
-  const { group, log } = brokenConnection((sql) => broken && sql === 'FLUSH')
+  const { line, log } = brokenConnection((sql) => broken && sql === 'FLUSH')
   const unknown = { code: 'SYS.1016', details: /FLUSH failed.*Whether the change was made is not known/ }
   await assert.rejects(
-    group.write(async () => 1),
+    line.write(async () => 1),
     unknown,
   )
   assert.equal(log.at(-1), 'release')
   broken = false
   await assert.rejects(
-    group.write(async () => 2),
+    line.write(async () => 2),
     unknown,
   )
   assert.equal(log.at(-1), 'release')

@@ -3,7 +3,6 @@ import type { CloudError } from '#kernel'
 import { currentUnit } from './current-unit.ts'
 import type { Session, SqlValue, Tx, WriteGuard } from './database.ts'
 import { translate } from './sqlite-errors.ts'
-import type { WriteStats } from './stats.ts'
 import { notFlushed, storageError } from './storage-errors.ts'
 import { type Unit, WriteLine } from './write-line.ts'
 
@@ -38,7 +37,8 @@ const MAX_UNITS_PER_COMMIT = 1_024
  * transaction is given up, and all its units run once more, each in a savepoint of its own.
  */
 export class GroupCommit {
-  readonly #line = new WriteLine(MAX_UNITS_PER_COMMIT, (take) => this.#commitGroup(take()))
+  /** Where writes are asked for. */
+  readonly line = new WriteLine(MAX_UNITS_PER_COMMIT, (take) => this.#commitGroup(take()))
   readonly #connection: DatabaseSync
   readonly #session: Session
   readonly #commits: Commits
@@ -59,20 +59,8 @@ export class GroupCommit {
     this.#commit = connection.prepare('COMMIT')
   }
 
-  get stats(): WriteStats {
-    return this.#line.stats
-  }
-
-  write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#line.write(work)
-  }
-
   guardWrites(guard: WriteGuard | undefined): void {
     this.#guard = guard
-  }
-
-  close(): Promise<void> {
-    return this.#line.close()
   }
 
   async #commitGroup(units: readonly Unit[]): Promise<void> {
@@ -122,7 +110,7 @@ export class GroupCommit {
     } catch (error) {
       // What the disk has of it nobody can tell, and asking it again proves nothing: it reports a failure only once.
       const refusal = notFlushed(error)
-      this.#line.refuse(refusal)
+      this.line.refuse(refusal)
       return refusal
     } finally {
       this.#commits.release()
@@ -201,7 +189,7 @@ export class GroupCommit {
     try {
       if (this.#connection.isTransaction) this.#connection.exec('ROLLBACK')
     } catch (error) {
-      this.#line.refuse(storageError('the database could not roll back; restart the management node', error))
+      this.line.refuse(storageError('the database could not roll back; restart the management node', error))
     }
   }
 }

@@ -2,13 +2,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { PoolConnection } from 'mysql2/promise'
 import { CloudError, sysErrors } from '#kernel'
 import { CommitMarks } from './commit-marks.ts'
-import type { Tx, WriteGuard } from './database.ts'
+import type { WriteGuard } from './database.ts'
 import { type Ended, GroupRun } from './group-run.ts'
 import { endsTransaction, isRolledBack, lostInSilence } from './mariadb-errors.ts'
 import { isOfCluster, type MariadbServers } from './mariadb-servers.ts'
 import { say, sayAll, sessionOn } from './mariadb-session.ts'
 import { writeOut } from './sql-text.ts'
-import type { WriteStats } from './stats.ts'
 import { storageError } from './storage-errors.ts'
 import { type Unit, WriteLine } from './write-line.ts'
 
@@ -28,7 +27,8 @@ const LONGEST_GATHERING_MS = 3
  * that it had none.
  */
 export class MariadbGroup {
-  readonly #line = new WriteLine(MAX_UNITS_PER_COMMIT, (take) => this.#commitGroup(take))
+  /** Where writes are asked for. */
+  readonly line = new WriteLine(MAX_UNITS_PER_COMMIT, (take) => this.#commitGroup(take))
   readonly #servers: MariadbServers
   readonly #isAsked: () => boolean
   readonly #marks = new CommitMarks()
@@ -41,20 +41,8 @@ export class MariadbGroup {
     this.#isAsked = isAsked
   }
 
-  get stats(): WriteStats {
-    return this.#line.stats
-  }
-
-  write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#line.write(work)
-  }
-
   guardWrites(guard: WriteGuard | undefined): void {
     this.#guard = guard
-  }
-
-  close(): Promise<void> {
-    return this.#line.close()
   }
 
   /** Units are taken late: whoever comes while the transaction waits for its turn behind those of other nodes still gets into it. */
@@ -70,7 +58,7 @@ export class MariadbGroup {
    */
   async #gather(): Promise<void> {
     for (let waited = 0; waited < LONGEST_GATHERING_MS; waited += 1) {
-      if (this.#line.waiting >= this.#lastSize / 2 || !this.#isAsked()) return
+      if (this.line.waiting >= this.#lastSize / 2 || !this.#isAsked()) return
       await pause(1)
     }
   }

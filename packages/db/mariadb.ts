@@ -40,11 +40,11 @@ export function openMariadb(options: MariadbOptions): Database {
       get statements() {
         return roundTrips.count
       },
-      writes: group.stats,
+      writes: group.line.stats,
     },
     ...reads.session,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
-    write: (unit) => group.write(unit),
+    write: (unit) => group.line.write(unit),
     guardWrites: (guard) => group.guardWrites(guard),
     execute: async (sql) => {
       const connection = await servers.acquire('write')
@@ -61,7 +61,7 @@ export function openMariadb(options: MariadbOptions): Database {
         )
     },
     close: () => {
-      closing ??= group.close().then(() => servers.close())
+      closing ??= group.line.close().then(() => servers.close())
       return closing
     },
   }

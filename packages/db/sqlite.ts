@@ -41,7 +41,7 @@ export function openSqlite(file: string, { isDurable = true }: SqliteOptions = {
   const statistics = setInterval(() => refreshStatistics(writer), STATISTICS_INTERVAL_MS).unref()
   const close = async () => {
     clearInterval(statistics)
-    await group.close()
+    await group.line.close()
     snapshot.end()
     await log.close()
     reader.close()
@@ -53,12 +53,12 @@ export function openSqlite(file: string, { isDurable = true }: SqliteOptions = {
       get statements() {
         return statements
       },
-      writes: group.stats,
+      writes: group.line.stats,
     },
     all: read.all,
     rows,
     run: () => Promise.reject(new Error('a read session cannot change anything: use write()')),
-    write: (unit) => group.write(unit),
+    write: (unit) => group.line.write(unit),
     guardWrites: (guard) => group.guardWrites(guard),
     execute: async (sql) => {
       snapshot.end()
