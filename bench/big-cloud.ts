@@ -12,6 +12,8 @@ export interface BigCloud {
   readonly unreachable?: boolean
   /** All VMs are stopped. */
   readonly off?: boolean
+  /** Hears what is being made: a million VMs take minutes. */
+  readonly tell?: (what: string) => void
 }
 
 // Sorted builds of indexes are many times faster than keeping them while rows arrive.
@@ -68,9 +70,11 @@ function fill(db: DatabaseSync, size: BigCloud): void {
   for (const { table, count, columns } of tables) {
     const target = Object.keys(columns).map((column) => `\`${column}\``)
     const series = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})`
-    if (count > 0)
-      db.exec(`${series} INSERT INTO \`${table}\` (${target}) SELECT ${Object.values(columns)} FROM n`)
+    if (count === 0) continue
+    size.tell?.(`${count} rows of ${table}`)
+    db.exec(`${series} INSERT INTO \`${table}\` (${target}) SELECT ${Object.values(columns)} FROM n`)
   }
+  size.tell?.(`${indexes.length} indexes`)
   for (const { sql } of indexes) db.exec(String(sql))
   settle(db, size)
   db.exec('COMMIT')

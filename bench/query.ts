@@ -42,8 +42,8 @@ export const query = {
       const hosts = Math.max(2, Math.ceil(vms / 100))
       const place = await mkdtemp(join(dir, 'query-'))
       try {
-        process.stderr.write(`making ${vms} VMs\n`)
-        await makeBigCloud(place, { vms, hosts })
+        const tell = (what: string) => void process.stderr.write(`${vms} VMs: ${what}\n`)
+        await makeBigCloud(place, { vms, hosts, tell })
         process.stderr.write('asking\n')
         results.push({ vms, timings: await timeQueries(place, { vms, hosts }, Number(values.rounds)) })
       } finally {

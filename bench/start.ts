@@ -57,10 +57,13 @@ export const start = {
 async function startsWith(dir: string, vms: number, rounds: number, idle: number): Promise<Start[]> {
   const place = await mkdtemp(join(dir, 'start-'))
   try {
-    process.stderr.write(`making ${vms} VMs\n`)
-    await makeBigCloud(place, { vms, hosts: Math.max(2, Math.ceil(vms / 100)), unreachable: true })
+    const tell = (what: string) => void process.stderr.write(`${vms} VMs: ${what}\n`)
+    await makeBigCloud(place, { vms, hosts: Math.max(2, Math.ceil(vms / 100)), unreachable: true, tell })
     const starts: Start[] = []
-    for (let round = 0; round < rounds; round += 1) starts.push(await startOnce(place, idle))
+    for (let round = 1; round <= rounds; round += 1) {
+      tell(`start ${round} of ${rounds}, then ${idle} s of idling`)
+      starts.push(await startOnce(place, idle))
+    }
     return starts
   } finally {
     await rm(place, { recursive: true, force: true })

@@ -51,7 +51,9 @@ async function measure(creation: Creation): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'zstack-existing-'))
   try {
     const hosts = Math.min(EXISTING_HOSTS, Math.max(2, Math.ceil(creation.existing / VMS_PER_HOST)))
-    const { nodeUuid } = await makeBigCloud(dir, { vms: creation.existing, hosts, unreachable: true })
+    const tell = (what: string) => void process.stderr.write(`${creation.existing} VMs before: ${what}\n`)
+    const size = { vms: creation.existing, hosts, unreachable: true, tell }
+    const { nodeUuid } = await makeBigCloud(dir, size)
     await measureIn(creation, { data: { dir, nodeUuid } })
   } finally {
     rmSync(dir, { recursive: true, force: true })
