@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { CloudError, sysErrors } from '#kernel'
+import { CloudError, sysErrors, toErrorBody } from '#kernel'
 import { tempDatabase } from '#testkit'
 import { createJobs, jobMigration, jobOwnerMigration } from './jobs.ts'
 
@@ -12,10 +12,10 @@ async function twoNodes(t: TestContext, dead: ReadonlySet<string>) {
   const job = { uuid: '0123456789ab4def8123456789abcdef', apiName: 'Api', accountUuid: 'a' }
   const first = on('first')
   await first.accept(job)
-  const settle = (reason: string) =>
-    db.write((tx) =>
-      on('second').settleOrphan(tx, job.uuid, new CloudError(sysErrors.operationFailed, reason)),
-    )
+  const settle = (reason: string) => {
+    const error = toErrorBody(new CloudError(sysErrors.operationFailed, reason))
+    return db.write((tx) => on('second').settleOrphan(tx, job.uuid, { error }))
+  }
   return { db, job, first, second: on('second'), settle }
 }
 

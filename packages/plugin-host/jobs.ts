@@ -12,7 +12,7 @@ import {
   UniqueConflict,
   update,
 } from '#db'
-import { CloudError, type ErrorBody, steadyNow, sysErrors, toErrorBody } from '#kernel'
+import { CloudError, type ErrorBody, steadyNow, sysErrors } from '#kernel'
 import type { Owner } from '#workflow'
 
 /** What became of an asynchronous API call. */
@@ -103,7 +103,7 @@ export interface Jobs {
   /** Jobs of runs of nodes that are over, without a result; those that `isOurs` says are this node's to end. */
   orphans(isOurs: (uuid: string) => boolean): Promise<string[]>
   /** Ends a job whose node is gone, inside `tx`, unless it has a result by now. */
-  settleOrphan(tx: Tx, uuid: string, error: CloudError): Promise<void>
+  settleOrphan(tx: Tx, uuid: string, result: JobResult): Promise<void>
   purge(olderThanMs: number): Promise<number>
 }
 
@@ -193,9 +193,9 @@ export function createJobs(deps: JobsDeps): Jobs {
       const jobs = await find(db, jobRecord, { state: 'Processing' })
       return jobs.filter((job) => isOurs(job.uuid) && isOrphan(job)).map((job) => job.uuid)
     },
-    settleOrphan: async (tx, uuid, error) => {
+    settleOrphan: async (tx, uuid, result) => {
       const job = await findOne(tx, jobRecord, { uuid, state: 'Processing' })
-      if (job !== undefined && isOrphan(job)) await record(tx, uuid, { error: toErrorBody(error) })
+      if (job !== undefined && isOrphan(job)) await record(tx, uuid, result)
     },
     purge: (olderThanMs) =>
       db.write((tx) =>

@@ -8,6 +8,7 @@ import type { QueryEngine } from '#query'
 import type { Workflow, WorkflowEngine } from '#workflow'
 import type { Admission } from './admission.ts'
 import type { Config } from './config.ts'
+import type { ApiReply } from './dispatcher.ts'
 import type { Driver, Hook } from './extension.ts'
 import type { Jobs } from './jobs.ts'
 import type { Meters } from './meters.ts'
@@ -37,8 +38,11 @@ export interface ApiCall {
   /** Address of the client, for the audit. */
   readonly clientIp: string | undefined
   readonly signal: AbortSignal
-  /** Runs a workflow; the job's result is then recorded in the same commit that ends the workflow. */
-  run<I, O, R>(workflow: Workflow<I, O>, input: I, toReply: (output: O) => R): Promise<R>
+  /**
+   * Runs a workflow that returns the reply of the call: it is recorded in the same commit that ends the workflow, also when another
+   * node finishes it.
+   */
+  run<I, R extends ApiReply>(workflow: Workflow<I, R>, input: I): Promise<R>
 }
 
 export type ApiHandler<A> = (input: Input<A>, call: ApiCall) => Promise<Output<A> | ReplyOf<A>>

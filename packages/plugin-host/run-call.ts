@@ -26,8 +26,7 @@ export async function runHandler(
     sessionUuid: request.sessionUuid,
     clientIp: request.clientIp,
     signal: task.signal,
-    run: (workflow, workflowInput, toReply) =>
-      runWorkflow(deps, task.id, recorded, workflow, workflowInput, toReply),
+    run: (workflow, workflowInput) => runWorkflow(deps, task.id, recorded, workflow, workflowInput),
   }
   const work = async () => {
     // What it deletes may have gone while it waited in the queue.
@@ -46,24 +45,19 @@ export async function runHandler(
   return deps.admission.run(job, () => withTask(task, queued))
 }
 
-async function runWorkflow<I, O, R>(
+async function runWorkflow<I, R extends ApiReply>(
   deps: Deps,
   jobUuid: string,
   recorded: Recorded | undefined,
-  workflow: Workflow<I, O>,
+  workflow: Workflow<I, R>,
   input: I,
-  toReply: (output: O) => R,
 ): Promise<R> {
-  if (recorded === undefined) return toReply(await deps.workflows.run(workflow, input))
-  let reply: R | undefined
-  await deps.workflows.run(workflow, input, {
-    onFinish: async (tx, output) => {
-      reply = toReply(output)
-      await deps.jobs.record(tx, jobUuid, { output: reply as ApiReply })
-    },
+  if (recorded === undefined) return deps.workflows.run(workflow, input)
+  const reply = await deps.workflows.run(workflow, input, {
+    onFinish: (tx, output) => deps.jobs.record(tx, jobUuid, { output }),
   })
   recorded.reply = reply
-  return reply as R
+  return reply
 }
 
 export function taskOf(

@@ -1,8 +1,9 @@
 import type { Cluster } from '#cluster'
 import type { Database } from '#db'
-import { CloudError, describeError, type KeyedQueues, type Logger, sysErrors } from '#kernel'
+import { CloudError, describeError, type KeyedQueues, type Logger, sysErrors, toErrorBody } from '#kernel'
 import type { RecoveredWorkflow, WorkflowEngine, WorkflowRow } from '#workflow'
-import type { Jobs } from './jobs.ts'
+import type { ApiReply } from './dispatcher.ts'
+import type { JobResult, Jobs } from './jobs.ts'
 
 export interface TakeoverDeps {
   readonly db: Database
@@ -34,11 +35,14 @@ export function createTakeover(deps: TakeoverDeps): Takeover {
 
   const recover = async (orphan: WorkflowRow) => {
     const recovered = await workflows.takeOver(orphan, async (tx, last) => {
-      if (last.taskId !== undefined) await jobs.settleOrphan(tx, last.taskId, interrupted(last))
+      if (last.taskId !== undefined) await jobs.settleOrphan(tx, last.taskId, resultOf(last))
     })
     if (recovered === undefined) return
-    const { error, name, ...row } = recovered
-    log.warn({ ...row, workflow: name, err: error?.details }, 'an unfinished workflow was recovered')
+    const { uuid, name, taskId, outcome, error } = recovered
+    log.warn(
+      { uuid, taskId, outcome, workflow: name, err: error?.details },
+      'an unfinished workflow was recovered',
+    )
   }
   /** The queues around the one it ran in stay closed as well. */
   const hold = async (uuid: string) => {
@@ -60,7 +64,7 @@ export function createTakeover(deps: TakeoverDeps): Takeover {
       if (left.length === 0) return
       for (const uuid of left)
         if (!(await workflows.isUnsettledTask(uuid)))
-          await db.write((tx) => jobs.settleOrphan(tx, uuid, forgotten()))
+          await db.write((tx) => jobs.settleOrphan(tx, uuid, { error: toErrorBody(forgotten()) }))
       await pause()
     }
   }
@@ -98,12 +102,17 @@ function keysOf({ queueKeys, taskId, uuid }: WorkflowRow): readonly string[] {
   return queueKeys.length > 0 ? queueKeys : [`task:${taskId ?? uuid}`]
 }
 
-/** Explains to the caller of an interrupted job what became of its work. */
+/** Tells the caller of an interrupted job what became of its work. */
+function resultOf(last: RecoveredWorkflow): JobResult {
+  if (last.answer !== undefined) return { output: last.answer as ApiReply }
+  return { error: toErrorBody(interrupted(last)) }
+}
+
 function interrupted({ name, outcome, error }: RecoveredWorkflow): CloudError {
   if (outcome === 'finished')
     return new CloudError(
       sysErrors.operationFailed,
-      `the management node stopped during ${name}; it was finished after the restart`,
+      `the management node stopped during ${name}; it was finished later, and what the call was to do after it, if anything, is missing`,
     )
   const became =
     outcome === 'stuck'

@@ -71,7 +71,7 @@ export function tinyPlugin(behaviour: Behaviour): Plugin {
       const flow = ctx.workflow(
         defineWorkflow('thing.create', [store], async (f, row: { uuid: string; name: string }) => {
           await f.step(store, row)
-          return row.uuid
+          return { inventory: behaviour.reply(row.uuid) }
         }),
       )
       ctx.provide(authenticator, 'session', async (session) => {
@@ -80,9 +80,7 @@ export function tinyPlugin(behaviour: Behaviour): Plugin {
       })
       const key = (input: { uuid: string }) => `thing-${input.uuid}`
       ctx.handle(createThing, (input, call) =>
-        call.run(flow, { uuid: input.resourceUuid ?? '', name: input.name }, (uuid) => ({
-          inventory: behaviour.reply(uuid),
-        })),
+        call.run(flow, { uuid: input.resourceUuid ?? '', name: input.name }),
       )
       ctx.handle(
         deleteThing,

@@ -6,7 +6,7 @@ import { tempDatabase } from '#testkit'
 import { defineStep, defineWorkflow, type Flow, noUndo, type Step, type Workflow } from './define.ts'
 import { createWorkflowEngine, type WorkflowEngine, type WorkflowObserver } from './engine.ts'
 import { recoverAll } from './file-workflow.testing.ts'
-import { createJournal, type Journal, workflowMigration, workflowOwnerMigration } from './journal.ts'
+import { createJournal, type Journal, workflowMigrations } from './journal.ts'
 
 /** What steps did, in order, and where they fail. */
 class World {
@@ -41,7 +41,7 @@ interface Setup {
 }
 
 async function setup(t: TestContext): Promise<Setup> {
-  const { db } = await tempDatabase(t, [workflowMigration, workflowOwnerMigration])
+  const { db } = await tempDatabase(t, workflowMigrations)
   let runs = 0
   const nextRun = () => {
     runs += 1

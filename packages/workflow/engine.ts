@@ -17,7 +17,10 @@ export interface WorkflowMoment {
 export type WorkflowObserver = (moment: WorkflowMoment) => Promise<undefined | 'repeat'> | undefined
 
 export interface RunOptions<O> {
-  /** Committed together with the end of the workflow, so that its outcome is recorded exactly when it has one. */
+  /**
+   * Committed together with the end of the workflow, so that its outcome is recorded exactly when it has one. The output is JSON, and
+   * the answer of the API call: should another run finish the workflow, it is given to `onTaskEnd` there.
+   */
   readonly onFinish?: (tx: Tx, output: O) => Promise<void>
 }
 
@@ -148,11 +151,14 @@ async function execute<I, O>(
   input: I,
   options: RunOptions<O>,
 ): Promise<O> {
-  const run = createRun(deps, workflow as Workflow<never, unknown>, { uuid, input, task: currentTask() })
+  const { onFinish } = options
+  const answers = onFinish !== undefined
+  const run = createRun(deps, workflow as Workflow<never, unknown>, {
+    ...{ uuid, input, answers, task: currentTask() },
+  })
   try {
     const output = await workflow.body(run.flow, input)
     run.finish()
-    const onFinish = options.onFinish
     const also = onFinish === undefined ? undefined : (tx: Tx) => onFinish(tx, output)
     if (run.begun() || also !== undefined) await deps.journal.end(uuid, also)
     return output

@@ -22,8 +22,7 @@ export {
   type Journal,
   type Owner,
   type WorkflowRow,
-  workflowMigration,
-  workflowOwnerMigration,
+  workflowMigrations,
   workflowRecord,
   workflowState,
 } from './journal.ts'

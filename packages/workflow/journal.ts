@@ -29,6 +29,7 @@ export const workflowRecord = defineResource({
     queueKeys: optional(text('JSON of the keys of the queues it runs in, outermost first.')),
     input: text('JSON.'),
     error: optional(text('JSON of what made it roll back.')),
+    answers: optional(bool('What it returns is the answer of the API call it works for.')),
     createDate: timestamp('When it began.'),
   },
 })
@@ -51,7 +52,7 @@ export const stepRecord = defineResource({
   },
 })
 
-export const workflowMigration: Migration = {
+const workflowMigration: Migration = {
   id: '0001-workflow',
   create: [
     {
@@ -85,10 +86,18 @@ export const workflowMigration: Migration = {
 }
 
 /** Whose a workflow is, so that another node can take it over. */
-export const workflowOwnerMigration: Migration = {
+const ownerMigration: Migration = {
   id: '0030-workflow-owner',
   addColumns: { WorkflowVO: { incarnation: 'long?', queueKeys: 'json?' } },
 }
+
+/** Whether a call can be answered with what a workflow returned that was finished by another run. */
+const answerMigration: Migration = {
+  id: '0042-workflow-answer',
+  addColumns: { WorkflowVO: { answers: 'boolean?' } },
+}
+
+export const workflowMigrations: readonly Migration[] = [workflowMigration, ownerMigration, answerMigration]
 
 /** A run of a management node. */
 export interface Owner {
@@ -114,6 +123,7 @@ export interface WorkflowRow {
   readonly queueKeys: readonly string[]
   readonly input: unknown
   readonly error: unknown
+  readonly answers: boolean
   readonly createDate: number
 }
 
@@ -150,6 +160,8 @@ export interface NewWorkflow {
   /** Keys of the queues it runs in, outermost first. */
   readonly queueKeys: readonly string[]
   readonly input: unknown
+  /** What it returns is the answer of the API call it works for. */
+  readonly answers: boolean
 }
 
 export interface NewStep {
@@ -180,11 +192,11 @@ export function createJournal(db: Database, owner: Owner): Journal {
     (await find(db, workflowRecord, where, { orderBy: ['createDate'] })).map(fromRecord)
   return {
     owner,
-    begin: ({ uuid, name, taskId, queueKeys, input }, step) =>
+    begin: ({ uuid, name, taskId, queueKeys, input, answers }, step) =>
       db.write(async (tx) => {
         const { nodeUuid, incarnation } = owner
         const row = {
-          ...{ uuid, name, taskId, nodeUuid, incarnation },
+          ...{ uuid, name, taskId, nodeUuid, incarnation, answers },
           queueKeys: queueKeys.length === 0 ? undefined : JSON.stringify(queueKeys),
           input: JSON.stringify(input ?? null),
           createDate: nextCreateDate(),
@@ -243,6 +255,7 @@ function fromRecord(row: Infer<typeof workflowRecord.fields>): WorkflowRow {
     queueKeys: row.queueKeys === undefined ? [] : (JSON.parse(row.queueKeys) as string[]),
     input: JSON.parse(row.input),
     error: row.error === undefined ? undefined : JSON.parse(row.error),
+    answers: row.answers === true,
   }
 }
 

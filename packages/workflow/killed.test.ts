@@ -6,13 +6,13 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { tempDatabase } from '#testkit'
 import { fileWorkflow, recoverAll } from './file-workflow.testing.ts'
-import { workflowMigration, workflowOwnerMigration } from './journal.ts'
+import { workflowMigrations } from './journal.ts'
 
 const child = fileURLToPath(new URL('./file-workflow.testing.ts', import.meta.url))
 
 /** Runs the workflow in a process of its own, which kills itself with SIGKILL at the moment; then recovers here. */
 async function killAndRecover(t: TestContext, args: readonly string[]) {
-  const { db, dir: data } = await tempDatabase(t, [workflowMigration, workflowOwnerMigration])
+  const { db, dir: data } = await tempDatabase(t, workflowMigrations)
   const dir = join(data, 'files')
   mkdirSync(dir)
   const [kind = ''] = args

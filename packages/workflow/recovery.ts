@@ -13,6 +13,8 @@ export interface RecoveredWorkflow {
   readonly taskId: string | undefined
   readonly outcome: 'rolled back' | 'finished' | 'stuck'
   readonly error: CloudError | undefined
+  /** What its API call is to be answered with: it was finished, and all that the call asked for. */
+  readonly answer?: unknown
 }
 
 /** `last` is the last workflow of its task; its outcome is `stuck` when that of any of them is. */
@@ -56,9 +58,9 @@ async function resume({ deps, workflow, row, steps, end }: Left): Promise<Recove
   const { uuid, input, taskId } = row
   const run = createRun(deps, workflow, { uuid, input, taskId, recorded: steps })
   try {
-    await workflow.body(run.flow, input as never)
+    const answer = await workflow.body(run.flow, input as never)
     run.finish()
-    const finished = endOf(row, 'finished')
+    const finished = { ...endOf(row, 'finished'), ...(row.answers ? { answer } : {}) }
     await deps.journal.end(uuid, (tx) => end(tx, finished))
     return finished
   } catch (error) {
@@ -103,5 +105,5 @@ async function endTask(
   if (onTaskEnd === undefined || recovered.taskId === undefined) return
   const left = await journal.statesOfTask(tx, recovered.taskId)
   if (left.some((state) => state !== workflowState.stuck)) return
-  await onTaskEnd(tx, left.length === 0 ? recovered : { ...recovered, outcome: 'stuck' })
+  await onTaskEnd(tx, left.length === 0 ? recovered : { ...recovered, outcome: 'stuck', answer: undefined })
 }

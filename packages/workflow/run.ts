@@ -26,6 +26,8 @@ export interface RunOf {
   readonly task?: Task | undefined
   /** The API call it works for; the task's unless said otherwise. */
   readonly taskId?: string | undefined
+  /** What it returns is the answer of that call. */
+  readonly answers?: boolean
   /** The steps an earlier process had begun. */
   readonly recorded?: readonly StepRow[]
 }
@@ -143,13 +145,13 @@ class WorkflowRun implements Run {
 
   async #journal(step: string, seq: number, input: unknown): Promise<void> {
     const { name } = this.#workflow
-    const { uuid } = this.#of
+    const { uuid, answers = false } = this.#of
     requireJson(input, name, `the input of step ${step}`)
     const record = { seq, name: step, input, previousOutput: this.#previousOutput }
     if (seq > 0) return this.#deps.journal.step(uuid, record)
     requireJson(this.#of.input, name, 'its input')
     const workflow = { uuid, name, taskId: this.#taskId(), queueKeys: heldKeys(), input: this.#of.input }
-    await this.#deps.journal.begin(workflow, record)
+    await this.#deps.journal.begin({ ...workflow, answers }, record)
   }
 
   #taskId(): string | undefined {

@@ -3,16 +3,19 @@ import { type TestContext, test } from 'node:test'
 import type { Tx } from '#db'
 import { silentLogger, withTask } from '#kernel'
 import { tempDatabase } from '#testkit'
-import { defineStep, defineWorkflow, type Workflow } from './define.ts'
-import { createWorkflowEngine, type WorkflowEngine, type WorkflowObserver } from './engine.ts'
-import { createJournal, workflowMigration, workflowOwnerMigration } from './journal.ts'
+import { defineStep, defineWorkflow, type Flow, type Workflow } from './define.ts'
+import {
+  createWorkflowEngine,
+  type RunOptions,
+  type WorkflowEngine,
+  type WorkflowObserver,
+} from './engine.ts'
+import { createJournal, workflowMigrations } from './journal.ts'
 import type { RecoveredWorkflow } from './recovery.ts'
-
-const AFTER_CRASH = { afterCrash: 'resume' } as const
 
 interface Family {
   readonly engine: WorkflowEngine
-  readonly outer: Workflow<string, void>
+  readonly outer: Workflow<string, string>
   /** Makes the undo of the inner workflow fail. */
   breakUndo(): void
 }
@@ -38,12 +41,11 @@ function family(journal: ReturnType<typeof createJournal>, observe?: WorkflowObs
     run: (input) => engine.run(inner, input),
     undo: async () => {},
   })
-  const outer = defineWorkflow<string, void>(
-    'outer',
-    [delegate],
-    (flow, input) => flow.step(delegate, input),
-    AFTER_CRASH,
-  )
+  const body = async (flow: Flow, input: string) => {
+    await flow.step(delegate, input)
+    return `${input} is done`
+  }
+  const outer = defineWorkflow('outer', [delegate], body, { afterCrash: 'resume' })
   engine.register(inner as never)
   engine.register(outer as never)
   return {
@@ -55,9 +57,9 @@ function family(journal: ReturnType<typeof createJournal>, observe?: WorkflowObs
   }
 }
 
-/** A run that stopped in the middle of both workflows, and the run after it. */
-async function afterCrash(t: TestContext) {
-  const { db } = await tempDatabase(t, [workflowMigration, workflowOwnerMigration])
+/** A run that stopped in the middle of both workflows, and the run after it. `options` are those of the outer one. */
+async function afterCrash(t: TestContext, options?: RunOptions<string>) {
+  const { db } = await tempDatabase(t, workflowMigrations)
   const run = (incarnation: number) => createJournal(db, { nodeUuid: 'node', incarnation })
   const reached = Promise.withResolvers<void>()
   const first = family(run(1), ({ step, phase }) => {
@@ -66,7 +68,9 @@ async function afterCrash(t: TestContext) {
     return new Promise(() => {})
   })
   const { signal } = new AbortController()
-  void withTask({ id: 'job', name: 'Api', signal, progress() {} }, () => first.engine.run(first.outer, 'x'))
+  void withTask({ id: 'job', name: 'Api', signal, progress() {} }, () =>
+    first.engine.run(first.outer, 'x', options),
+  )
   await reached.promise
   return { db, ...family(run(2)) }
 }
@@ -90,13 +94,13 @@ test('the last workflow of a task speaks for all, in the transaction it ends in'
 })
 
 test('a task with a stuck workflow ends as stuck, though its last one was finished', async (t) => {
-  const { engine, breakUndo } = await afterCrash(t)
+  const { engine, breakUndo } = await afterCrash(t, { onFinish: async () => {} })
   breakUndo()
   const ends = new Set<string>()
-  const onTaskEnd = async (_tx: Tx, { name, outcome }: RecoveredWorkflow) =>
-    void ends.add(`${name} ${outcome}`)
+  const onTaskEnd = async (_tx: Tx, { name, outcome, answer }: RecoveredWorkflow) =>
+    void ends.add(`${name} ${outcome}, ${answer}`)
   for (const orphan of await engine.orphans()) await engine.takeOver(orphan, onTaskEnd)
-  assert.deepEqual([...ends], ['outer stuck'])
+  assert.deepEqual([...ends], ['outer stuck, undefined'])
 })
 
 test('when the end of a task cannot be written, its last workflow has not ended either', async (t) => {
@@ -108,4 +112,16 @@ test('when the end of a task cannot be written, its last workflow has not ended 
     [['outer', 'RollingBack']],
   )
   assert.deepEqual(await engine.retryStuck(), [])
+})
+
+test('a call is answered with what its workflow returned when another run finished it, and with that alone', async (t) => {
+  const answers = async (options?: RunOptions<string>) => {
+    const { engine } = await afterCrash(t, options)
+    const found = new Set<unknown>()
+    const onTaskEnd = async (_tx: Tx, { answer }: RecoveredWorkflow) => void found.add(answer)
+    for (const orphan of await engine.orphans()) await engine.takeOver(orphan, onTaskEnd)
+    return [...found]
+  }
+  assert.deepEqual(await answers({ onFinish: async () => {} }), ['x is done'])
+  assert.deepEqual(await answers(), [undefined], 'its call does more than the workflow')
 })

@@ -53,7 +53,7 @@ export function handleBackupStorages(
     async ({ uuid, deleteMode }, call) => {
       const { type, status } = await get(db, backupStorage, uuid)
       const isEnforcing = deleteMode === 'Enforcing'
-      return call.run(deletion, { uuid, type, status, isEnforcing }, (output) => output)
+      return call.run(deletion, { uuid, type, status, isEnforcing })
     },
     { key },
   )

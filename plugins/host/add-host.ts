@@ -2,7 +2,7 @@ import { findOne, insert, remove, update } from '#db'
 import { CloudError, sysErrors } from '#kernel'
 import type { PluginContext } from '#plugin-host'
 import { removeTags } from '#plugins/tag/contract/messages.ts'
-import { defineStep, defineWorkflow, type Workflow } from '#workflow'
+import { defineStep, defineWorkflow, type Flow, type Workflow } from '#workflow'
 import type { HostConnections } from './connection.ts'
 import { hostConnector, hostHook } from './contract/extensions.ts'
 import type { AddHostInput } from './contract/messages.ts'
@@ -62,7 +62,10 @@ export function refuseSecond(other: Host | undefined): void {
 }
 
 /** Removes a host: what plugins keep about it, its agent, its rows. Goes on after a crash. */
-export function deleteHostWorkflow(ctx: PluginContext, connections: HostConnections): Workflow<Host, void> {
+export function deleteHostWorkflow(
+  ctx: PluginContext,
+  connections: HostConnections,
+): Workflow<Host, Record<string, never>> {
   const removeAll = async (row: Host) => {
     for (const hook of ctx.hooks(hostHook)) await hook.deleting?.(row)
     await ctx.driver(hostConnector, row.hypervisorType).forget(row.uuid)
@@ -83,7 +86,9 @@ export function deleteHostWorkflow(ctx: PluginContext, connections: HostConnecti
       await ctx.db.write((tx) => update(tx, host, { uuid }, away))
     },
   })
-  return defineWorkflow('host.delete', [removeHost], (flow, row) => flow.step(removeHost, row), {
-    afterCrash: 'resume',
-  })
+  const body = async (flow: Flow, row: Host) => {
+    await flow.step(removeHost, row)
+    return {}
+  }
+  return defineWorkflow('host.delete', [removeHost], body, { afterCrash: 'resume' })
 }

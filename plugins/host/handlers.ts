@@ -89,7 +89,7 @@ export function handleHosts(ctx: PluginContext, connections: HostConnections): v
       const row = await get(db, host, uuid)
       for (const hook of ctx.hooks(hostHook)) await hook.beforeDelete?.(row)
       await closeHost(ctx, row, sysErrors.deleteResource)
-      return call.run(removal, row, () => ({}))
+      return call.run(removal, row)
     },
     { key },
   )

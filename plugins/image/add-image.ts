@@ -6,15 +6,14 @@ import { backupStorageErrors } from '#plugins/backup-storage/contract/errors.ts'
 import { refreshBackupStorage } from '#plugins/backup-storage/contract/messages.ts'
 import { type BackupStorage, backupStorage } from '#plugins/backup-storage/contract/resources.ts'
 import { checkTags } from '#plugins/tag/contract/messages.ts'
-import type { Workflow } from '#workflow'
-import type { AddInput } from './add-workflow.ts'
+import type { AddWorkflow } from './add-workflow.ts'
 import { addImage } from './contract/apis.ts'
 import { downloadMaxBytes, filePrefixes, prefixesOf } from './contract/configs.ts'
 import type { Image } from './contract/resources.ts'
 import { imageState, imageStatus } from './contract/states.ts'
 import { checkUrl, installPath, kindOf } from './image-source.ts'
 
-export function handleAddImage(ctx: PluginContext, workflow: Workflow<AddInput, unknown>): void {
+export function handleAddImage(ctx: PluginContext, workflow: AddWorkflow): void {
   ctx.handle(addImage, async (input, call) => {
     const kind = kindOf(input)
     const { url, publicUrl } = checkUrl(input.url, prefixesOf(ctx.config.get(filePrefixes)))
@@ -33,7 +32,7 @@ export function handleAddImage(ctx: PluginContext, workflow: Workflow<AddInput, 
     }))
     const image = { ...rowOf(input), ...kind, uuid: imageUuid, url: publicUrl, accountUuid }
     const plan = { image, downloads, systemTags, userTags }
-    const reply = await call.run(workflow, plan, (inventory) => ({ inventory }))
+    const reply = await call.run(workflow, plan)
     await Promise.all(
       storages.map(({ uuid }) => ctx.bus.call(refreshBackupStorage, { backupStorageUuid: uuid })),
     )

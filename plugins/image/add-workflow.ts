@@ -22,7 +22,9 @@ type Fetched =
   | { readonly backupStorageUuid: string; readonly error: ErrorBody }
 
 /** Adds an image; gives its inventory. It is there when at least one backup storage has it, else nothing of it is left. */
-export function createAddWorkflow(ctx: PluginContext, copies: Copies): Workflow<AddInput, unknown> {
+export type AddWorkflow = Workflow<AddInput, { readonly inventory: unknown }>
+
+export function createAddWorkflow(ctx: PluginContext, copies: Copies): AddWorkflow {
   const steps = createSteps(ctx, copies)
   const { insertRows, tag, fetch, finish } = steps
   return defineWorkflow('image.add', [insertRows, tag, fetch, finish], async (flow, input: AddInput) => {
@@ -33,7 +35,7 @@ export function createAddWorkflow(ctx: PluginContext, copies: Copies): Workflow<
     for (const download of input.downloads) fetched.push(await flow.step(fetch, download))
     const facts = agreedFacts(input, fetched)
     const storageUuids = fetched.flatMap((one) => ('facts' in one ? [one.backupStorageUuid] : []))
-    return flow.step(finish, { uuid, facts, storageUuids })
+    return { inventory: await flow.step(finish, { uuid, facts, storageUuids }) }
   })
 }
 

@@ -30,7 +30,7 @@ export function handleDeletion(ctx: PluginContext, expunge: Expunge): void {
       await db.write((tx) => markDeleted(tx, uuid, backupStorageUuids))
       if (ctx.config.get(deletionPolicy) !== 'Direct') return {}
       const copies = copiesOf(await refsOf(uuid, backupStorageUuids, imageStatus.deleted))
-      return call.run(expunge, { imageUuid: uuid, copies }, (output) => output)
+      return call.run(expunge, { imageUuid: uuid, copies })
     },
     { key: ({ uuid }) => queueOf(uuid) },
   )
@@ -54,7 +54,7 @@ export function handleDeletion(ctx: PluginContext, expunge: Expunge): void {
       const copies = copiesOf(await refsOf(imageUuid, backupStorageUuids, imageStatus.deleted))
       const isDone = row.status === imageStatus.deleted && backupStorageUuids === undefined
       if (copies.length === 0 && !isDone) throw nothingDeleted(row, 'expunged', backupStorageUuids)
-      return call.run(expunge, { imageUuid, copies }, (output) => output)
+      return call.run(expunge, { imageUuid, copies })
     },
     { key: ({ imageUuid }) => queueOf(imageUuid) },
   )

@@ -18,17 +18,21 @@ export interface Attachment {
   readonly ref: L2NetworkClusterRef
 }
 
+type L2Reply = { readonly inventory: Record<string, unknown> }
+
 export interface L2Workflows {
-  readonly attach: Workflow<Attachment, Record<string, unknown>>
-  readonly detach: Workflow<Attachment, Record<string, unknown>>
-  readonly remove: Workflow<{ uuid: string; refs: readonly L2NetworkClusterRef[] }, void>
+  readonly attach: Workflow<Attachment, L2Reply>
+  readonly detach: Workflow<Attachment, L2Reply>
+  readonly remove: Workflow<{ uuid: string; refs: readonly L2NetworkClusterRef[] }, Record<string, never>>
 }
 
 /** The changes of L2 networks that reach hosts. */
 export function l2Workflows(ctx: PluginContext): L2Workflows {
   const { db } = ctx
   const { bridgesOn, bridgesOff } = bridgeSteps(ctx)
-  const view = (ref: L2NetworkClusterRef) => ctx.query.view(l2Network, ref.l2NetworkUuid)
+  const view = async (ref: L2NetworkClusterRef) => ({
+    inventory: await ctx.query.view(l2Network, ref.l2NetworkUuid),
+  })
 
   const isGone = async (uuid: string) => (await findOne(db, l2Network, { uuid })) === undefined
 
@@ -85,6 +89,7 @@ export function l2Workflows(ctx: PluginContext): L2Workflows {
           await flow.step(bridgesOff, { ref })
         }
         await flow.step(forget, { uuid })
+        return {}
       },
       { afterCrash: 'resume' },
     ),

@@ -50,7 +50,7 @@ export function handleL2Networks(ctx: PluginContext, workflows: L2Workflows, att
     async ({ uuid }, call) => {
       await refuseWithL3(db, uuid)
       const refs = await find(db, l2NetworkClusterRef, { l2NetworkUuid: uuid })
-      return call.run(workflows.remove, { uuid, refs }, () => ({}))
+      return call.run(workflows.remove, { uuid, refs })
     },
     { key },
   )
@@ -64,7 +64,7 @@ export function handleL2Networks(ctx: PluginContext, workflows: L2Workflows, att
       const pair = attachmentKey(l2NetworkUuid, clusterUuid)
       attaching.add(pair)
       try {
-        return await call.run(workflows.attach, { ref }, (inventory) => ({ inventory }))
+        return await call.run(workflows.attach, { ref })
       } finally {
         attaching.delete(pair)
       }
@@ -81,7 +81,7 @@ export function handleL2Networks(ctx: PluginContext, workflows: L2Workflows, att
         throw new CloudError(sysErrors.invalidArgument, what)
       }
       await refuseRunningVms(db, l2NetworkUuid, clusterUuid)
-      return call.run(workflows.detach, { ref }, (inventory) => ({ inventory }))
+      return call.run(workflows.detach, { ref })
     },
     { key: attachKey },
   )

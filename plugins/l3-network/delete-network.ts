@@ -7,7 +7,7 @@ import type { AddressFinder } from './address-store.ts'
 import { l3Hook } from './contract/extensions.ts'
 import { ipRange, l3Network, l3NetworkDns, usedIp } from './contract/resources.ts'
 
-export type DeleteL3Workflow = Workflow<{ uuid: string }, void>
+export type DeleteL3Workflow = Workflow<{ uuid: string }, Record<string, never>>
 
 /** Takes an L3 network without NICs from the hosts and forgets it. Goes on after a crash: every part may be repeated. */
 export function deleteNetworkWorkflow(ctx: PluginContext, finder: AddressFinder): DeleteL3Workflow {
@@ -66,6 +66,7 @@ export function deleteNetworkWorkflow(ctx: PluginContext, finder: AddressFinder)
       await flow.step(clearHosts, { uuid })
       await flow.step(forgetNetwork, { uuid })
       await flow.step(forgetRest, { uuid })
+      return {}
     },
     { afterCrash: 'resume' },
   )

@@ -56,7 +56,7 @@ export function handleNetworks(ctx: PluginContext, deletion: DeleteL3Workflow): 
     deleteL3Network,
     async ({ uuid }, call) => {
       await refuseWhileUsed(db, uuid)
-      return call.run(deletion, { uuid }, () => ({}))
+      return call.run(deletion, { uuid })
     },
     { key },
   )

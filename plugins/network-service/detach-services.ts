@@ -13,7 +13,7 @@ export interface Detachment {
   readonly refs: readonly NetworkServiceL3NetworkRef[]
 }
 
-export type DetachWorkflow = Workflow<Detachment, Record<string, unknown>>
+export type DetachWorkflow = Workflow<Detachment, { readonly inventory: Record<string, unknown> }>
 
 /** Takes services away from a network: rows first, so that no VM that starts brings them back, then the hosts. */
 export function detachServicesWorkflow(ctx: PluginContext): DetachWorkflow {
@@ -50,7 +50,7 @@ export function detachServicesWorkflow(ctx: PluginContext): DetachWorkflow {
     async (flow, input: Detachment) => {
       await flow.step(dropServices, input)
       await flow.step(clearHosts, input)
-      return ctx.query.view(l3Network, input.l3NetworkUuid)
+      return { inventory: await ctx.query.view(l3Network, input.l3NetworkUuid) }
     },
     { afterCrash: 'resume' },
   )

@@ -61,7 +61,7 @@ export function handleNetworkServices(ctx: PluginContext, detachment: DetachWork
           ? await resolveServices(ctx, l3NetworkUuid, networkServices ?? {})
           : await refsOfService(ctx, l3NetworkUuid, service)
       await requireServices(db, refs)
-      return call.run(detachment, { l3NetworkUuid, refs }, (inventory) => ({ inventory }))
+      return call.run(detachment, { l3NetworkUuid, refs })
     },
     { key },
   )

@@ -19,15 +19,17 @@ export function handleDeletion(ctx: PluginContext): void {
 
   ctx.handle(
     destroyVmInstance,
-    async ({ uuid }) => {
+    async ({ uuid }, call) => {
       const vm = await getVm(ctx.db, uuid)
+      const isDirect = ctx.config.get(deletionPolicy) === 'Direct'
       // A repeat goes on where the call before it was cut off.
       if (vm.state !== vmState.destroyed) {
         requireState(vm, vmCan.destroy, 'destroyed')
-        await ctx.workflows.run(destroy, { vmUuid: uuid, hostUuid: vm.hostUuid })
+        const there = { vmUuid: uuid, hostUuid: vm.hostUuid }
+        if (!isDirect) return call.run(destroy, there)
+        await ctx.workflows.run(destroy, there)
       }
-      if (ctx.config.get(deletionPolicy) === 'Direct') await ctx.workflows.run(expunge, { vmUuid: uuid })
-      return {}
+      return isDirect ? call.run(expunge, { vmUuid: uuid }) : {}
     },
     { key },
   )
@@ -51,7 +53,7 @@ export function handleDeletion(ctx: PluginContext): void {
       const vm = await findVm(ctx.db, uuid)
       if (vm === undefined) throw new CloudError(vmErrors.wrongState, `the VM ${uuid} does not exist`)
       requireState(vm, vmCan.expunge, 'expunged')
-      return call.run(expunge, { vmUuid: uuid }, () => ({}))
+      return call.run(expunge, { vmUuid: uuid })
     },
     { key },
   )

@@ -21,7 +21,6 @@ import { migrateVmWorkflow } from './workflows/migrate.ts'
 import * as workflows from './workflows/power.ts'
 
 const key = (input: { uuid: string }) => vmKey(input.uuid)
-const reply = (inventory: Record<string, unknown>) => ({ inventory })
 
 /** Refuses what the VM's state does not allow, telling which states would. */
 export function requireState(vm: VmInstance, can: StatePredicate, what: string): void {
@@ -53,7 +52,7 @@ export function handleCreation(ctx: PluginContext): void {
       const plan = await planVm(ctx, input, call)
       // In its queue nobody else can be creating it; the steps of the workflow take an existing row for their own.
       if ((await findVm(ctx.db, plan.vm.uuid)) !== undefined) throw uuidTaken('VM', plan.vm.uuid)
-      return call.run(create, plan, reply)
+      return call.run(create, plan)
     },
     { key: ({ resourceUuid = '' }) => vmKey(resourceUuid), creates: true },
   )
@@ -99,7 +98,7 @@ export function handlePower(ctx: PluginContext): void {
       const volumes = (await volumesOf(ctx.db, uuid)).map((v) => v.uuid)
       const networks = (await nicsOf(ctx.db, uuid)).flatMap((nic) => nic.l3NetworkUuid ?? [])
       const placement = await workflows.placementOf(ctx, uuid, volumes, networks, { clusterUuid, hostUuid })
-      return call.run(start, { vmUuid: uuid, placement }, reply)
+      return call.run(start, { vmUuid: uuid, placement })
     },
     { key },
   )
@@ -111,7 +110,7 @@ export function handlePower(ctx: PluginContext): void {
       if (vm.state === 'Stopped') return { inventory: await ctx.query.view(vmInstance, uuid) }
       const { hostUuid } = await vmOnHost(ctx, uuid, vmCan.stop, 'stopped')
       const graceMs = type === 'cold' ? 0 : ctx.config.get(gracefulStop) * 1000
-      return call.run(stop, { vmUuid: uuid, hostUuid, graceMs }, reply)
+      return call.run(stop, { vmUuid: uuid, hostUuid, graceMs })
     },
     { key },
   )
@@ -137,7 +136,7 @@ export function handlePower(ctx: PluginContext): void {
     what: string,
   ) {
     const { hostUuid } = await vmOnHost(ctx, uuid, can, what)
-    return call.run(workflow, { vmUuid: uuid, hostUuid }, reply)
+    return call.run(workflow, { vmUuid: uuid, hostUuid })
   }
 }
 
@@ -152,7 +151,7 @@ export function handleMigration(ctx: PluginContext): void {
         throw new CloudError(vmErrors.migrate, `the VM ${vm.name} runs on the host ${wanted} already`)
       const placement = { ...(await migrationSpec(ctx, vm, sourceUuid)), hostUuid: wanted }
       const autoConverge = input.strategy === 'auto-converge'
-      return call.run(migrate, { vmUuid, sourceUuid, placement, autoConverge }, reply)
+      return call.run(migrate, { vmUuid, sourceUuid, placement, autoConverge })
     },
     { key: (input) => vmKey(input.vmInstanceUuid) },
   )

@@ -9,20 +9,20 @@ import { applyServices, removeServices } from '#plugins/network-service/contract
 import { defineStep, defineWorkflow, type Workflow } from '#workflow'
 import { vmKey } from './contract/messages.ts'
 import { attachL3NetworkToVm, detachL3NetworkFromVm } from './contract/nic-apis.ts'
-import { type VmInstance, type VmNic, vmInstance, vmNic } from './contract/resources.ts'
+import { type VmInstance, type VmNic, vmNic } from './contract/resources.ts'
 import { liveStates, vmCan } from './contract/states.ts'
 import { requireState } from './handlers.ts'
 import { nicSpec, servedNics } from './spec.ts'
 import { findVm, getVm, insertNic, type NewNic, nicsOf, patchVm, removeNic } from './store.ts'
+import { type VmReply, vmReply } from './workflows/reply.ts'
 
 export function handleNics(ctx: PluginContext): void {
   const attach = ctx.workflow(attachNicWorkflow(ctx))
   const detach = ctx.workflow(detachNicWorkflow(ctx))
-  const view = async (uuid: string) => ({ inventory: await ctx.query.view(vmInstance, uuid) })
 
   ctx.handle(
     attachL3NetworkToVm,
-    async ({ vmInstanceUuid, l3NetworkUuid, staticIp, customMac }) => {
+    async ({ vmInstanceUuid, l3NetworkUuid, staticIp, customMac }, call) => {
       const vm = await getVm(ctx.db, vmInstanceUuid)
       requireState(vm, vmCan.attachNic, 'given a NIC')
       const mac = customMac === undefined ? undefined : unicastMac(customMac)
@@ -41,20 +41,17 @@ export function handleNics(ctx: PluginContext): void {
         driverType: 'virtio',
         hypervisorType,
       }
-      await ctx.workflows.run(attach, { nic, staticIp })
-      return view(vmInstanceUuid)
+      return call.run(attach, { nic, staticIp })
     },
     { key: (input) => vmKey(input.vmInstanceUuid) },
   )
   const vmOf = async (vmNicUuid: string) => (await get(ctx.db, vmNic, vmNicUuid)).vmInstanceUuid ?? ''
   ctx.handle(
     detachL3NetworkFromVm,
-    async ({ vmNicUuid }) => {
+    async ({ vmNicUuid }, call) => {
       const nic = await get(ctx.db, vmNic, vmNicUuid)
-      const vmUuid = nic.vmInstanceUuid ?? ''
-      requireState(await getVm(ctx.db, vmUuid), vmCan.attachNic, 'taken a NIC from')
-      await ctx.workflows.run(detach, nic)
-      return view(vmUuid)
+      requireState(await getVm(ctx.db, nic.vmInstanceUuid ?? ''), vmCan.attachNic, 'taken a NIC from')
+      return call.run(detach, nic)
     },
     { key: async ({ vmNicUuid }) => vmKey(await vmOf(vmNicUuid)) },
   )
@@ -89,7 +86,7 @@ interface NewNicInput {
   readonly staticIp: string | undefined
 }
 
-function attachNicWorkflow(ctx: PluginContext): Workflow<NewNicInput, void> {
+function attachNicWorkflow(ctx: PluginContext): Workflow<NewNicInput, VmReply> {
   const add = defineStep<NewNicInput, void>({
     name: 'add-nic',
     run: async ({ nic, staticIp }) => {
@@ -123,10 +120,11 @@ function attachNicWorkflow(ctx: PluginContext): Workflow<NewNicInput, void> {
   return defineWorkflow('vm.attachNic', [add, plug], async (flow, input) => {
     await flow.step(add, input)
     await flow.step(plug, input)
+    return vmReply(ctx, input.nic.vmInstanceUuid)
   })
 }
 
-function detachNicWorkflow(ctx: PluginContext): Workflow<VmNic, void> {
+function detachNicWorkflow(ctx: PluginContext): Workflow<VmNic, VmReply> {
   const unplug = defineStep<VmNic, void>({
     name: 'unplug-nic',
     run: (nic) => unplugNic(ctx, nic),
@@ -156,6 +154,7 @@ function detachNicWorkflow(ctx: PluginContext): Workflow<VmNic, void> {
     async (flow, nic) => {
       await flow.step(unplug, nic)
       await flow.step(drop, nic)
+      return vmReply(ctx, nic.vmInstanceUuid ?? '')
     },
     { afterCrash: 'resume' },
   )

@@ -81,15 +81,15 @@ export function handleVolumeDeletion(ctx: PluginContext): void {
 
   ctx.handle(
     deletion.deleteDataVolume,
-    async ({ uuid }) => {
+    async ({ uuid }, call) => {
       const v = await getVolume(db, uuid)
       requireData(v)
       if (v.vmInstanceUuid !== undefined) {
         const details = `the volume ${v.name}[uuid:${uuid}] is attached to the VM ${v.vmInstanceUuid}; detach it first`
         throw new CloudError(volumeErrors.inUse, details)
       }
-      if (ctx.config.get(volumeDeletionPolicy) === 'Direct') await ctx.workflows.run(expunge, { uuid })
-      else await ctx.bus.call(markDeleted, { uuid })
+      if (ctx.config.get(volumeDeletionPolicy) === 'Direct') return call.run(expunge, { uuid })
+      await ctx.bus.call(markDeleted, { uuid })
       return {}
     },
     { key },
@@ -108,7 +108,7 @@ export function handleVolumeDeletion(ctx: PluginContext): void {
     deletion.expungeDataVolume,
     async ({ uuid }, call) => {
       await requireDeleted(ctx, uuid)
-      return call.run(expunge, { uuid }, () => ({}))
+      return call.run(expunge, { uuid })
     },
     { key },
   )
@@ -131,7 +131,7 @@ export function handleVolumeDeletion(ctx: PluginContext): void {
   )
 }
 
-async function expungeQuietly(ctx: PluginContext, uuid: string, work: () => Promise<void>): Promise<void> {
+async function expungeQuietly(ctx: PluginContext, uuid: string, work: () => Promise<unknown>): Promise<void> {
   const v = await findOne(ctx.db, volume, { uuid })
   if (v?.status !== volumeStatus.deleted) return
   try {

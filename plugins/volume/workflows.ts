@@ -112,7 +112,7 @@ export function detachWorkflow(ctx: PluginContext): Workflow<{ volume: Volume; v
 }
 
 /** Removes a volume for good. Goes on after a crash. */
-export function expungeWorkflow(ctx: PluginContext): Workflow<{ uuid: string }, void> {
+export function expungeWorkflow(ctx: PluginContext): Workflow<{ uuid: string }, Record<string, never>> {
   const forward = noUndo('a removal goes forward')
   const discard = defineStep<{ uuid: string }, void>({
     name: 'discard-file',
@@ -133,6 +133,7 @@ export function expungeWorkflow(ctx: PluginContext): Workflow<{ uuid: string }, 
     async (flow, input) => {
       await flow.step(discard, input)
       await flow.step(drop, input)
+      return {}
     },
     { afterCrash: 'resume' },
   )

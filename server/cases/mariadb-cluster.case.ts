@@ -89,6 +89,27 @@ describe('several management nodes', () => {
     assert.deepEqual(await audit(first(cluster).cloud.context.db, cluster.world), [])
   })
 
+  test('a node dies in the middle of a stop: another finishes it, and its caller is answered as if nothing had been', async (t) => {
+    const cluster = await createTestCluster(t, 2)
+    await agree(cluster, 2)
+    const dc = await buildDataCenter(first(cluster))
+    const seen: string[] = []
+    const mortal = await cluster.add({
+      observe: async ({ workflow, step, phase }) => {
+        if (workflow !== 'vm.stop' || step !== 'power-off' || phase !== 'ran') return undefined
+        seen.push(step)
+        mortal.die()
+        return new Promise(() => {})
+      },
+    })
+    await agree(cluster, 3)
+    const uuid = uuidOwnedBy(first(cluster), mortal)
+    await createVm(first(cluster), dc, { name: 'vm', resourceUuid: uuid } as never)
+    const vm = inventoryOf(await first(cluster).call(stopVmInstance, { uuid }))
+    assert.deepEqual([seen.length, vm.uuid, vm.state], [1, uuid, 'Stopped'])
+    assert.deepEqual(await audit(first(cluster).cloud.context.db, cluster.world), [])
+  })
+
   test('the node of a VM dies while it attaches a volume: the new one attaches it, and nobody is told', async (t) => {
     const cluster = await createTestCluster(t, 2)
     await agree(cluster, 2)

@@ -13,16 +13,14 @@ import {
   removeVolume,
 } from '#plugins/volume/contract/messages.ts'
 import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
-import { vmInstance } from '../contract/resources.ts'
 import { vmState } from '../contract/states.ts'
 import type { CreatePlan } from '../plan.ts'
 import { bootStep, markRunningStep, placeStep, servicesStep } from '../steps/power.ts'
 import { InternalIds, insertNic, insertVm, patchVm, removeNic, removeVm } from '../store.ts'
-
-type Inventory = Record<string, unknown>
+import { type VmReply, vmReply } from './reply.ts'
 
 /** Makes a VM: its row, a host, addresses, disks; then starts it unless it shall stay off. */
-export function createVmWorkflow(ctx: PluginContext): Workflow<CreatePlan, Inventory> {
+export function createVmWorkflow(ctx: PluginContext): Workflow<CreatePlan, VmReply> {
   const steps = {
     ...createSteps(ctx),
     place: placeStep(ctx),
@@ -51,7 +49,7 @@ export function createVmWorkflow(ctx: PluginContext): Workflow<CreatePlan, Inven
     } else {
       await flow.step(steps.leaveOff, { vmUuid, placed })
     }
-    return ctx.query.view(vmInstance, vmUuid)
+    return vmReply(ctx, vmUuid)
   })
 }
 

@@ -17,12 +17,12 @@ import {
 } from '#plugins/primary-storage/contract/messages.ts'
 import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
 import { vmErrors } from '../contract/errors.ts'
-import { vmInstance } from '../contract/resources.ts'
 import { vmState } from '../contract/states.ts'
 import { servedNics } from '../spec.ts'
 import { placeStep } from '../steps/power.ts'
 import { leaveHost, settleOrUnknown } from '../steps/settle.ts'
 import { getVm, patchVm, volumesOf } from '../store.ts'
+import { type VmReply, vmReply } from './reply.ts'
 
 export interface MigrateInput {
   readonly vmUuid: string
@@ -43,7 +43,7 @@ interface Move {
  * Moves a running VM to another host. Until the guest has arrived everything can be taken back; from then on it cannot. Every
  * undo therefore first looks where the VM is and cleans up the side it is not on.
  */
-export function migrateVmWorkflow(ctx: PluginContext): Workflow<MigrateInput, Record<string, unknown>> {
+export function migrateVmWorkflow(ctx: PluginContext): Workflow<MigrateInput, VmReply> {
   const steps = { ...bookSteps(ctx), ...moveSteps(ctx), place: placeForMoveStep(ctx) }
   return defineWorkflow('vm.migrate', Object.values(steps), async (flow, input) => {
     const { vmUuid, sourceUuid } = input
@@ -55,7 +55,7 @@ export function migrateVmWorkflow(ctx: PluginContext): Workflow<MigrateInput, Re
     await flow.step(steps.prepare, move)
     await flow.step(steps.transfer, { ...move, autoConverge: input.autoConverge })
     await flow.step(steps.leave, move)
-    return ctx.query.view(vmInstance, vmUuid)
+    return vmReply(ctx, vmUuid)
   })
 }
 

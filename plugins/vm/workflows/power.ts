@@ -6,14 +6,12 @@ import type { PlacementSpec } from '#plugins/host/contract/extensions.ts'
 import type { Placement } from '#plugins/host/contract/messages.ts'
 import { defineStep, defineWorkflow, noUndo, type Workflow } from '#workflow'
 import { gracefulStop } from '../contract/configs.ts'
-import { vmInstance } from '../contract/resources.ts'
 import { vmState } from '../contract/states.ts'
 import { vmSpec } from '../spec.ts'
 import { bootStep, markRunningStep, type OnHost, placeStep, servicesStep } from '../steps/power.ts'
 import { leaveHost, settleOrUnknown } from '../steps/settle.ts'
 import { getVm, patchVm } from '../store.ts'
-
-type Inventory = Record<string, unknown>
+import { type VmReply, vmReply } from './reply.ts'
 
 /** Puts a VM into a transient state; the undo asks its host what is true. */
 function transientStep(ctx: PluginContext, name: string, state: string) {
@@ -41,7 +39,7 @@ function markStep(ctx: PluginContext, name: string, state: string) {
 /** Starts a VM that is off, on its last host when that has room. */
 export function startVmWorkflow(
   ctx: PluginContext,
-): Workflow<{ vmUuid: string; placement: PlacementSpec }, Inventory> {
+): Workflow<{ vmUuid: string; placement: PlacementSpec }, VmReply> {
   const begin = transientStep(ctx, 'mark-starting', vmState.starting)
   const place = placeForStartStep(ctx)
   const services = undoIfReachable(ctx, servicesStep(ctx))
@@ -57,7 +55,7 @@ export function startVmWorkflow(
       await flow.step(services, there)
       await flow.step(boot, there)
       await flow.step(markRunning, { vmUuid, placed })
-      return ctx.query.view(vmInstance, vmUuid)
+      return vmReply(ctx, vmUuid)
     },
   )
 }
@@ -94,7 +92,7 @@ function undoIfReachable(ctx: PluginContext, step: ReturnType<typeof bootStep>) 
 }
 
 /** Stops a VM and gives back what it had on its host. Goes on after a crash: the guest may be off already. */
-export function stopVmWorkflow(ctx: PluginContext): Workflow<OnHost & { graceMs: number }, Inventory> {
+export function stopVmWorkflow(ctx: PluginContext): Workflow<OnHost & { graceMs: number }, VmReply> {
   const begin = transientStep(ctx, 'mark-stopping', vmState.stopping)
   const powerOff = powerOffStep(ctx)
   const leave = leaveStep(ctx)
@@ -113,7 +111,7 @@ export function stopVmWorkflow(ctx: PluginContext): Workflow<OnHost & { graceMs:
       await flow.step(powerOff, { vmUuid, hostUuid, graceMs })
       await flow.step(leave, { vmUuid, hostUuid })
       await flow.step(end, { vmUuid })
-      return ctx.query.view(vmInstance, vmUuid)
+      return vmReply(ctx, vmUuid)
     },
     { afterCrash: 'resume' },
   )
@@ -139,7 +137,7 @@ export function leaveStep(ctx: PluginContext) {
 }
 
 /** Stops a VM and starts it again where it is. */
-export function rebootVmWorkflow(ctx: PluginContext): Workflow<OnHost, Inventory> {
+export function rebootVmWorkflow(ctx: PluginContext): Workflow<OnHost, VmReply> {
   const reboot = defineStep<OnHost, void>({
     name: 'reboot',
     run: async ({ vmUuid, hostUuid }) => {
@@ -156,7 +154,7 @@ export function rebootVmWorkflow(ctx: PluginContext): Workflow<OnHost, Inventory
   return simpleWorkflow(ctx, 'vm.reboot', vmState.rebooting, reboot, vmState.running)
 }
 
-export function pauseVmWorkflow(ctx: PluginContext): Workflow<OnHost, Inventory> {
+export function pauseVmWorkflow(ctx: PluginContext): Workflow<OnHost, VmReply> {
   const pause = defineStep<OnHost, void>({
     name: 'pause',
     run: async ({ vmUuid, hostUuid }) => {
@@ -169,7 +167,7 @@ export function pauseVmWorkflow(ctx: PluginContext): Workflow<OnHost, Inventory>
   return simpleWorkflow(ctx, 'vm.pause', vmState.pausing, pause, vmState.paused)
 }
 
-export function resumeVmWorkflow(ctx: PluginContext): Workflow<OnHost, Inventory> {
+export function resumeVmWorkflow(ctx: PluginContext): Workflow<OnHost, VmReply> {
   const resume = defineStep<OnHost, void>({
     name: 'resume',
     run: async ({ vmUuid, hostUuid }) => {
@@ -196,14 +194,14 @@ function simpleWorkflow(
   transient: string,
   act: ReturnType<typeof defineStep<OnHost, void>>,
   final: string,
-): Workflow<OnHost, Inventory> {
+): Workflow<OnHost, VmReply> {
   const begin = transientStep(ctx, 'mark-begun', transient)
   const end = markStep(ctx, 'mark-done', final)
   return defineWorkflow(name, [begin, act, end], async (flow, { vmUuid, hostUuid }) => {
     await flow.step(begin, { vmUuid })
     await flow.step(act, { vmUuid, hostUuid })
     await flow.step(end, { vmUuid })
-    return ctx.query.view(vmInstance, vmUuid)
+    return vmReply(ctx, vmUuid)
   })
 }
 

@@ -17,7 +17,7 @@ const forward = noUndo('a removal goes forward')
 /** Cuts the power of a VM and marks it Destroyed; addresses and disks stay until it is expunged. */
 export function destroyVmWorkflow(
   ctx: PluginContext,
-): Workflow<{ vmUuid: string; hostUuid: string | undefined }, void> {
+): Workflow<{ vmUuid: string; hostUuid: string | undefined }, Record<string, never>> {
   const begin = defineStep<{ vmUuid: string }, void>({
     name: 'mark-destroying',
     run: async ({ vmUuid }) => {
@@ -54,13 +54,14 @@ export function destroyVmWorkflow(
         await flow.step(leave, there)
       }
       await flow.step(end, { vmUuid })
+      return {}
     },
     { afterCrash: 'resume' },
   )
 }
 
 /** Removes a destroyed VM for good: disks, addresses, row. Goes on after a crash. */
-export function expungeVmWorkflow(ctx: PluginContext): Workflow<{ vmUuid: string }, void> {
+export function expungeVmWorkflow(ctx: PluginContext): Workflow<{ vmUuid: string }, Record<string, never>> {
   const begin = defineStep<{ vmUuid: string }, void>({
     name: 'mark-expunging',
     run: async ({ vmUuid }) => {
@@ -96,6 +97,7 @@ export function expungeVmWorkflow(ctx: PluginContext): Workflow<{ vmUuid: string
       await flow.step(begin, input)
       await flow.step(volumes, input)
       await flow.step(rows, input)
+      return {}
     },
     { afterCrash: 'resume' },
   )
