@@ -1,6 +1,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Database, Session, SqlValue } from './database.ts'
 import { GroupCommit } from './group-commit.ts'
+import { PlannerStatistics } from './planner-statistics.ts'
 import { ReadSnapshot } from './read-snapshot.ts'
 import { translate } from './sqlite-errors.ts'
 import { storageError } from './storage-errors.ts'
@@ -35,12 +36,13 @@ export function openSqlite(file: string, { isDurable = true }: SqliteOptions = {
     release: () => {
       snapshot.release()
       log.shorten()
+      statistics.grown(group.line.stats.ended)
     },
   })
   let closing: Promise<void> | undefined
-  const statistics = setInterval(() => refreshStatistics(writer), STATISTICS_INTERVAL_MS).unref()
+  const statistics = new PlannerStatistics(writer)
   const close = async () => {
-    clearInterval(statistics)
+    statistics.stop()
     await group.line.close()
     snapshot.end()
     await log.close()
@@ -75,21 +77,6 @@ export function openSqlite(file: string, { isDurable = true }: SqliteOptions = {
 export function readSqlite(file: string): Pick<Database, 'all' | 'dialect' | 'close'> {
   const connection = new DatabaseSync(file, { readOnly: true, timeout: 5_000 })
   return { dialect: 'sqlite', all: prepared(connection).all, close: async () => connection.close() }
-}
-
-const STATISTICS_INTERVAL_MS = 600_000
-
-/**
- * Lets the planner know which indexes tell much and which little (a million VMs of one zone): tables that grew much since the last time
- * are sampled anew, others cost nothing.
- */
-function refreshStatistics(writer: DatabaseSync): void {
-  if (writer.isTransaction) return
-  try {
-    writer.exec('PRAGMA analysis_limit=5000; PRAGMA optimize')
-  } catch {
-    // Without room for statistics it plans as before; whoever writes something that matters is told of the full disk.
-  }
 }
 
 function openBoth(file: string, isDurable: boolean): { reader: DatabaseSync; writer: DatabaseSync } {

@@ -62,6 +62,8 @@ function compileTerm(column: string, value: unknown, params: SqlValue[]): string
   for (const item of value.values) params.push(toSql(item))
   if (value.op !== 'in') return `${column} ${value.op} ?`
   if (value.values.length === 0) return '1 = 0'
+  // What a planner without statistics takes for one row, which it does not of a list.
+  if (value.values.length === 1) return `${column} = ?`
   return `${column} IN (${value.values.map(() => '?').join(',')})`
 }
 

@@ -216,10 +216,8 @@ async function hostsHolding(
   volumeUuids: readonly string[],
 ): Promise<ReadonlySet<string> | undefined> {
   if (volumeUuids.length === 0) return undefined
-  const refs = await find(ctx.db, localStorageResourceRef, {
-    primaryStorageUuid: storage.uuid,
-    resourceUuid: oneOf(volumeUuids),
-  })
+  const all = await find(ctx.db, localStorageResourceRef, { resourceUuid: oneOf(volumeUuids) })
+  const refs = all.filter((ref) => ref.primaryStorageUuid === storage.uuid)
   const volumes = new Set(refs.map((r) => r.resourceUuid))
   const hosts = new Set(refs.map((r) => r.hostUuid))
   return new Set(
