@@ -1,3 +1,4 @@
+import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createVmInstance } from '#plugins/vm/contract/create-apis.ts'
@@ -18,6 +19,8 @@ export interface BigCloud {
 
 // Sorted builds of indexes are many times faster than keeping them while rows arrive.
 const CACHE_KIB = 1_048_576
+// Fewer are there at once: nobody needs to be told.
+const MANY_ROWS = 100_000
 
 /**
  * Makes a data directory with a cloud of any size: one real VM on one host by way of the API, then rows like its rows, set by set.
@@ -36,7 +39,19 @@ export async function makeBigCloud(dir: string, size: BigCloud): Promise<{ nodeU
   } finally {
     db.close()
   }
+  size.tell?.('waiting for the disk')
+  flush(join(dir, 'zstack.db'))
   return { nodeUuid }
+}
+
+/** What is still on its way to the disk would be waited for by the first commits that are measured. */
+function flush(file: string): void {
+  const descriptor = openSync(file, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 async function makeSeed(dir: string): Promise<string> {
@@ -71,7 +86,7 @@ function fill(db: DatabaseSync, size: BigCloud): void {
     const target = Object.keys(columns).map((column) => `\`${column}\``)
     const series = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})`
     if (count === 0) continue
-    size.tell?.(`${count} rows of ${table}`)
+    if (count >= MANY_ROWS) size.tell?.(`${count} rows of ${table}`)
     db.exec(`${series} INSERT INTO \`${table}\` (${target}) SELECT ${Object.values(columns)} FROM n`)
   }
   size.tell?.(`${indexes.length} indexes`)
