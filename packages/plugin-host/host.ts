@@ -12,7 +12,13 @@ import type { Api } from '#contract'
 import { type Database, migrate } from '#db'
 import { CloudError, describeError, KeyedQueues, Lanes, type Logger, Scope, sysErrors } from '#kernel'
 import { createQueryEngine, createRegistry } from '#query'
-import { createJournal, createNoJournal, createWorkflowEngine, type WorkflowObserver } from '#workflow'
+import {
+  createJournal,
+  createNoJournal,
+  createWorkflowEngine,
+  type EngineDeps,
+  type WorkflowObserver,
+} from '#workflow'
 import { type Admission, createAdmission } from './admission.ts'
 import { admissionConfigs } from './admission-configs.ts'
 import { createConfig } from './config.ts'
@@ -26,6 +32,7 @@ import { repeat } from './periodic.ts'
 import type { NodeInfo, Plugin, PluginContext } from './plugin.ts'
 import { inOrder } from './plugin-order.ts'
 import { createTakeover, type Takeover } from './takeover.ts'
+import { createTurns } from './turns.ts'
 
 // A workflow whose undo failed is tried again this often, and whenever a host connects.
 const STUCK_RETRY_SECONDS = 30
@@ -82,7 +89,10 @@ export async function createCloud(options: CloudOptions): Promise<Cloud> {
   const context = contextFor({ name: 'cloud' }, parts)
   const retry = async () => {
     await jobs.recordLeft()
-    await workflows.retryStuck()
+    // One may wait long for its turn, and another may get stuck meanwhile.
+    workflows
+      .retryStuck()
+      .catch((error) => log.error({ err: describeError(error) }, 'what is stuck could not be tried again'))
   }
   context.every('retry stuck workflows', () => STUCK_RETRY_SECONDS, retry, 'each node')
   return {
@@ -146,9 +156,14 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
   const { isAlive } = cluster
   const journal = options.journal === 'none' ? createNoJournal(db) : createJournal(db, owner)
   const observe = options.observe === undefined ? {} : { observe: options.observe }
-  const workflows = createWorkflowEngine({ journal, log, isAlive, ...observe })
   const clusterBus = transport === undefined ? undefined : createClusterBus(queues, cluster, transport)
   const bus = clusterBus ?? createLocalBus(queues, cluster)
+  const turn = createTurns(bus, given.uuid)
+  const inTurn: EngineDeps['inTurn'] = ({ queueKeys }, work) => {
+    const innermost = queueKeys.at(-1)
+    return innermost === undefined ? work() : turn(innermost, work)
+  }
+  const workflows = createWorkflowEngine({ journal, log, isAlive, inTurn, ...observe })
   const tellOthers = async (name: string, data: unknown) => clusterBus?.tell(name, data)
   const askNode = (to: string, jobUuid: string) => bus.callNode(to, jobResult, { jobUuid })
   const jobs = createJobs({ db, owner, isAlive, askNode })

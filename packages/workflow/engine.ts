@@ -37,7 +37,10 @@ export interface WorkflowEngine {
    * the last workflow of its task.
    */
   takeOver(orphan: WorkflowRow, onTaskEnd?: OnTaskEnd): Promise<RecoveredWorkflow | undefined>
-  /** Takes back what is left of every workflow nobody works on any more; returns those of which something is still left. */
+  /**
+   * Takes back what is left of every workflow nobody works on any more, each in its turn, those of one task newest first; returns those
+   * of which something is still left.
+   */
   retryStuck(): Promise<WorkflowRow[]>
   /**
    * Takes back what is left of one workflow nobody works on any more; joins a try of it that is under way. Throws SYS.1003 when
@@ -60,6 +63,8 @@ export interface EngineDeps {
   /** Whether a run of a node still works. Only this one when absent. */
   readonly isAlive?: (nodeUuid: string, incarnation: number) => boolean
   readonly observe?: WorkflowObserver
+  /** Runs `work` when it is the turn of a stuck workflow in the queue it ran in. At once when absent. */
+  readonly inTurn?: (row: WorkflowRow, work: () => Promise<void>) => Promise<void>
 }
 
 export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
@@ -71,12 +76,27 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
     nodeUuid === journal.owner.nodeUuid && incarnation === journal.owner.incarnation
   const idle = async () =>
     (await journal.unfinished()).filter((row) => isMine(row.nodeUuid, row.incarnation) && !live.has(row.uuid))
-  const recovering = new Map<string, Promise<RecoveredWorkflow>>()
+  const recovering = new Map<string, Promise<RecoveredWorkflow | undefined>>()
   const recover = (row: WorkflowRow, options: RecoverOptions) => {
     const work = () => recoverOne(deps, registered.get(row.name), row, options)
-    const one = whileLive(live, row.uuid, () => asTaskOf(row, work))
-    recovering.set(row.uuid, one)
-    return one.finally(() => recovering.delete(row.uuid))
+    return whileLive(live, row.uuid, () => asTaskOf(row, work))
+  }
+  const inTurn = deps.inTurn ?? ((_row, work) => work())
+  /** Its caller was told that it failed, so it is never resumed. Undefined when it is gone before its turn has come. */
+  const again = (row: WorkflowRow) => {
+    const { uuid } = row
+    const underWay = recovering.get(uuid)
+    if (underWay !== undefined) return underWay
+    const one = (async () => {
+      let recovered: RecoveredWorkflow | undefined
+      await inTurn(row, async () => {
+        const left = (await journal.unfinished()).find((r) => r.uuid === uuid)
+        if (left !== undefined) recovered = await recover(left, { mayResume: false })
+      })
+      return recovered
+    })().finally(() => recovering.delete(uuid))
+    recovering.set(uuid, one)
+    return one
   }
   return {
     registered,
@@ -94,17 +114,19 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
       return recover(orphan, { mayResume: true, onTaskEnd })
     },
     retryStuck: async () => {
-      // Its caller was told that it failed, so it is never resumed.
-      for (const row of (await idle()).reverse())
-        if (!live.has(row.uuid)) await recover(row, { mayResume: false })
+      const tasks = Map.groupBy((await idle()).reverse(), ({ taskId, uuid }) => taskId ?? uuid)
+      const retries = [...tasks.values()].map(async (rows) => {
+        for (const row of rows) if (!live.has(row.uuid)) await again(row)
+      })
+      await settled(retries)
       return idle()
     },
     retry: async (uuid) => {
       const row = await unfinishedOne(deps.journal, uuid)
-      const running = recovering.get(uuid)
-      if (running !== undefined) return running
-      if (live.has(uuid)) throw beingWorkedOn(row, 'retried')
-      return recover(row, { mayResume: false })
+      if (live.has(uuid) && !recovering.has(uuid)) throw beingWorkedOn(row, 'retried')
+      const recovered = await again(row)
+      if (recovered === undefined) throw noneSuch(uuid)
+      return recovered
     },
     abandon: async (uuid) => {
       const row = await unfinishedOne(deps.journal, uuid)
@@ -120,7 +142,16 @@ export function createWorkflowEngine(deps: EngineDeps): WorkflowEngine {
 async function unfinishedOne(journal: Journal, uuid: string): Promise<WorkflowRow> {
   const row = (await journal.unfinished()).find((r) => r.uuid === uuid)
   if (row !== undefined) return row
-  throw new CloudError(sysErrors.resourceNotFound, `there is no unfinished workflow ${uuid}`)
+  throw noneSuch(uuid)
+}
+
+function noneSuch(uuid: string): CloudError {
+  return new CloudError(sysErrors.resourceNotFound, `there is no unfinished workflow ${uuid}`)
+}
+
+/** Waits for all, then throws what the first that failed threw. */
+async function settled(works: readonly Promise<void>[]): Promise<void> {
+  for (const end of await Promise.allSettled(works)) if (end.status === 'rejected') throw end.reason
 }
 
 function beingWorkedOn(row: WorkflowRow, what: string): CloudError {

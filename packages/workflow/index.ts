@@ -11,6 +11,7 @@ export {
 } from './define.ts'
 export {
   createWorkflowEngine,
+  type EngineDeps,
   type RunOptions,
   type WorkflowEngine,
   type WorkflowMoment,

@@ -23,12 +23,8 @@ export function handleWorkflows(ctx: PluginContext): void {
 function serveWorkflows(ctx: PluginContext): void {
   ctx.serve(retryWorkflowHere, ({ uuid }) =>
     ctx.queues.run(`workflow:${uuid}`, retryWorkflow.name, async () => {
-      const { name, queueKeys = [] } = await requireStuck(ctx, uuid, 'taken up again')
-      const retry = () => ctx.workflows.retry(uuid)
-      const key = queueKeys.at(-1)
-      // Where it ran at first: nothing else is done to the same object meanwhile.
-      const tried = key === undefined ? retry() : ctx.queues.run(key, retryWorkflow.name, retry)
-      const { outcome, error } = await tried
+      const { name } = await requireStuck(ctx, uuid, 'taken up again')
+      const { outcome, error } = await ctx.workflows.retry(uuid)
       if (outcome === 'stuck') throw (await undoFailure(ctx, uuid, name)) ?? error
       ctx.log.info({ workflow: name, workflowUuid: uuid }, 'a stuck workflow was taken back by an operator')
       return { outcome }

@@ -59,15 +59,20 @@ test('a rollback whose host is away is shown as stuck with the reason, and finis
   const [vm] = await cloud.query(queryVmInstance)
   const gate = Promise.withResolvers<void>()
   const other = queues.run(`vm:${vm?.uuid}`, 'other work', () => gate.promise)
+  // Also what nobody asked for waits, and both are one.
+  const byItself = cloud.cloud.context.workflows.retryStuck()
   const retried = cloud.call(retryWorkflow, { uuid })
   const isWaiting = () =>
     queues
       .entries()
-      .some(({ key, label, running }) => key === `vm:${vm?.uuid}` && label === 'RetryWorkflow' && !running)
+      .some(
+        ({ key, label, running }) => key === `vm:${vm?.uuid}` && label === 'workflow.retryInTurn' && !running,
+      )
   await waitFor('the retry to wait for other work on the VM', isWaiting)
   gate.resolve()
   await other
   assert.deepEqual(await retried, { outcome: 'rolled back', name: 'vm.create' })
+  assert.deepEqual(await byItself, [])
   assert.deepEqual(await cloud.query(queryWorkflow), [])
   assert.deepEqual(await cloud.query(queryVmInstance), [])
   assert.deepEqual(await audit(cloud.cloud.context.db, cloud.world), [])
