@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Api } from '#contract'
-import { count, insert } from '#db'
-import { type Logger, newUuid, silentLogger } from '#kernel'
+import { count, type Database, insert } from '#db'
+import { CloudError, type Logger, newUuid, silentLogger, sysErrors } from '#kernel'
 import { tempDatabase, waitFor } from '#testkit'
 import type { CloudOptions } from './host.ts'
+import { jobRecord } from './jobs.ts'
 import {
   createThing,
   deleteThing,
@@ -158,18 +159,6 @@ test('validationOnly checks and does nothing; queries are answered', async (t) =
   assert.deepEqual(reply, { inventories: [{ uuid: 'a', name: 'A' }] })
 })
 
-test('when a result cannot be stored, pollers still learn it', async (t) => {
-  const { behaviour, db, jobs, call } = await started(t)
-  await db.write((tx) => insert(tx, thing, { uuid: 'a', name: 'a' }))
-  const jobUuid = newUuid()
-  behaviour.touch = async () => {
-    await db.execute('CREATE TRIGGER full BEFORE UPDATE ON JobVO BEGIN SELECT RAISE(ABORT, "disk full"); END')
-    return {}
-  }
-  await assert.rejects(call(asked(touchThing, { uuid: 'a' }, { ...good, jobUuid })), { code: 'SYS.1000' })
-  assert.equal((await jobs.status(jobUuid))?.state, 'Done')
-})
-
 test('a uuid that a resource has, or that another creation is about to give, is refused and harms neither', async (t) => {
   const { db, call } = await started(t)
   const resourceUuid = newUuid()
@@ -182,4 +171,30 @@ test('a uuid that a resource has, or that another creation is about to give, is 
   assert.deepEqual(await db.all('SELECT `name` FROM `ThingVO`', []).then((rows) => rows.map((r) => r.name)), [
     'a',
   ])
+})
+
+test('a call that did its work is answered so, also when the database cannot take the result for a while', async (t) => {
+  const { db: real } = await tempDatabase(t)
+  let refuses = false
+  const down = new CloudError(sysErrors.ioError, 'no database server answers. Nothing was changed')
+  const db: Database = {
+    ...real,
+    write: (unit) =>
+      real.write(async (tx) => {
+        const run: typeof tx.run = (sql, params) =>
+          refuses && sql.startsWith('UPDATE `JobVO`') ? Promise.reject(down) : tx.run(sql, params)
+        return unit({ ...tx, run })
+      }),
+  }
+  const { cloud } = await tinyCloud(t, db)
+  await cloud.start()
+  await db.write((tx) => insert(tx, thing, { uuid: 'a', name: 'a' }))
+  refuses = true
+  const { jobUuid } = await cloud.dispatcher.submit(asked(deleteThing, { uuid: 'a' }))
+  assert.deepEqual(await cloud.jobs.done(jobUuid), { output: {} })
+  assert.deepEqual((await cloud.jobs.status(jobUuid))?.result, { output: {} })
+  assert.equal(await count(db, jobRecord, { uuid: jobUuid, state: 'Done' }), 0)
+  refuses = false
+  await cloud.jobs.recordLeft()
+  assert.equal(await count(db, jobRecord, { uuid: jobUuid, state: 'Done' }), 1)
 })

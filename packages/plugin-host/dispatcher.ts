@@ -17,7 +17,7 @@ import type { QueryEngine, QueryRequest } from '#query'
 import type { WorkflowEngine } from '#workflow'
 import { type Admission, isOverload } from './admission.ts'
 import { type Accepted, type Forwarder, mayMove, ownerMoved } from './forward.ts'
-import type { Jobs } from './jobs.ts'
+import type { JobResult, Jobs } from './jobs.ts'
 import type { Meters } from './meters.ts'
 import type { ApiCall, HandleOptions } from './plugin.ts'
 import { type Prepared, prepare } from './prepare-call.ts'
@@ -145,7 +145,7 @@ async function submit(deps: Deps, given: ApiRequest, passes = MAX_PASSES): Promi
     )
   const refuse = (error: unknown) => {
     const refusal = toErrorBody(error)
-    deps.jobs.refuse(jobUuid, api.name, refusal)
+    deps.jobs.keep(jobUuid, api.name, { error: refusal })
     return { jobUuid, refusal }
   }
   let prepared: Prepared
@@ -162,7 +162,7 @@ async function submit(deps: Deps, given: ApiRequest, passes = MAX_PASSES): Promi
     if (passes === 0) throw ownerMoved(prepared.key)
     try {
       const accepted = await deps.forwarder.submit(owner, prepared.key, prepared.request)
-      if (accepted.refusal !== undefined) deps.jobs.refuse(jobUuid, api.name, accepted.refusal)
+      if (accepted.refusal !== undefined) deps.jobs.keep(jobUuid, api.name, { error: accepted.refusal })
       return accepted
     } catch (error) {
       if (isOverload(error)) throw error
@@ -188,23 +188,29 @@ async function runJob(deps: Deps, prepared: Prepared, jobUuid: string): Promise<
   const { request } = prepared
   const task = taskOf(deps, jobUuid, request.api.name, request.signal)
   const recorded: Recorded = { reply: undefined }
+  let result: JobResult
   try {
     const output = await runHandler(deps, prepared, task, recorded)
-    if (recorded.reply !== output) await deps.db.write((tx) => deps.jobs.record(tx, jobUuid, { output }))
-    deps.jobs.announce(jobUuid, { output })
+    result = { output }
+    if (recorded.reply === output) return deps.jobs.announce(jobUuid, result)
+    // A reply that is no JSON is a bug of the handler, and no database would ever take it.
+    JSON.stringify(output)
   } catch (error) {
     logFailure(deps, request.api, jobUuid, error)
-    const result = { error: toErrorBody(error) }
-    try {
-      await deps.db.write((tx) => deps.jobs.record(tx, jobUuid, result))
-    } catch (failure) {
-      deps.log.error(
-        { taskId: jobUuid, err: describeError(failure) },
-        'the result of a job could not be recorded',
-      )
-      deps.jobs.refuse(jobUuid, request.api.name, result.error)
-      deps.jobs.recordLater(jobUuid, result)
-    }
-    deps.jobs.announce(jobUuid, result)
+    result = { error: toErrorBody(error) }
+  }
+  await recordResult(deps, request.api.name, jobUuid, result)
+  deps.jobs.announce(jobUuid, result)
+}
+
+/** What the call did is done, whether the database can take its result now or not. */
+async function recordResult(deps: Deps, apiName: string, jobUuid: string, result: JobResult): Promise<void> {
+  try {
+    await deps.db.write((tx) => deps.jobs.record(tx, jobUuid, result))
+  } catch (failure) {
+    const err = describeError(failure)
+    deps.log.error({ taskId: jobUuid, err }, 'the result of a job could not be recorded')
+    deps.jobs.keep(jobUuid, apiName, result)
+    deps.jobs.recordLater(jobUuid, result)
   }
 }

@@ -88,8 +88,8 @@ export interface Jobs {
   recordLeft(): Promise<void>
   /** Makes the result known to those who wait in this process. */
   announce(uuid: string, result: JobResult): void
-  /** A call that failed before it was accepted, or whose result could not be stored: pollable for a while, in memory only. */
-  refuse(uuid: string, apiName: string, error: ErrorBody): void
+  /** The end of a call that failed before it was accepted, or whose result could not be stored: pollable for a while, in memory only. */
+  keep(uuid: string, apiName: string, result: JobResult): void
   status(uuid: string): Promise<JobStatus | undefined>
   /** Resolves when the job ends, on whatever node. Rejects when there is none with this uuid. */
   done(uuid: string): Promise<JobResult>
@@ -114,8 +114,8 @@ interface Live {
   readonly waiters: ((result: JobResult) => void)[]
 }
 
-// Refused calls kept for their pollers; the oldest go first.
-const MAX_REFUSED = 2_000
+// Ends that are in memory only; the oldest go first.
+const MAX_KEPT = 2_000
 const MAX_PROGRESS_ENTRIES = 200
 
 export interface JobsDeps {
@@ -140,7 +140,7 @@ export function createJobs(deps: JobsDeps): Jobs {
   const isOrphan = (job: Infer<typeof jobRecord.fields>) =>
     !isAlive(job.nodeUuid, job.incarnation ?? UNKNOWN_RUN)
   const live = new Map<string, Live>()
-  const refused = new Map<string, JobStatus>()
+  const kept = new Map<string, JobStatus>()
   return {
     ...createRecorder(db),
     accept: async ({ uuid, apiName, accountUuid }) => {
@@ -162,10 +162,10 @@ export function createJobs(deps: JobsDeps): Jobs {
       live.delete(uuid)
       for (const waiter of job?.waiters ?? []) waiter(result)
     },
-    refuse: (uuid, apiName, error) => {
+    keep: (uuid, apiName, result) => {
       const now = Date.now()
-      refused.set(uuid, { state: 'Done', apiName, createDate: now, finishDate: now, result: { error } })
-      if (refused.size > MAX_REFUSED) for (const oldest of refused.keys()) return void refused.delete(oldest)
+      kept.set(uuid, { state: 'Done', apiName, createDate: now, finishDate: now, result })
+      if (kept.size > MAX_KEPT) for (const oldest of kept.keys()) return void kept.delete(oldest)
     },
     status: async (uuid) => {
       const job = live.get(uuid)
@@ -173,7 +173,7 @@ export function createJobs(deps: JobsDeps): Jobs {
         return { state: 'Processing', ...pick(job), finishDate: undefined, result: undefined }
       const row = stored(await findOne(db, jobRecord, { uuid }))
       // What is stored goes first: anybody may have a call refused under the uuid of another's job.
-      return row?.state === 'Done' ? row : (refused.get(uuid) ?? row)
+      return row?.state === 'Done' ? row : (kept.get(uuid) ?? row)
     },
     done: (uuid) => {
       const job = live.get(uuid)

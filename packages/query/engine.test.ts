@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { CloudError } from '#kernel'
+import { CloudError, sysErrors } from '#kernel'
 import { tempDatabase, testDialect } from '#testkit'
 import { compileConditions } from './compile.ts'
 import { createQueryEngine } from './engine.ts'
@@ -219,3 +219,18 @@ test(
     }
   },
 )
+
+test('what a call shows at its end is read when the database answers again; other failures and what is not there are told at once', async (t) => {
+  const { db: real } = await cloud(t)
+  const failures: unknown[] = []
+  const rows: typeof real.rows = (sql, params) =>
+    failures.length > 0 ? Promise.reject(failures.shift()) : real.rows(sql, params)
+  const engine = createQueryEngine({ ...real, rows }, registry)
+  const down = new CloudError(sysErrors.ioError, 'no database server answers')
+  failures.push(down, down)
+  assert.equal((await engine.view(zone, 'z1')).name, 'one')
+  assert.equal(failures.length, 0)
+  failures.push(new Error('a bug'))
+  await assert.rejects(engine.view(zone, 'z1'), /a bug/)
+  await assert.rejects(engine.view(zone, 'z9'), { code: 'SYS.1003' })
+})

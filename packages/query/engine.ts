@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { Resource, Shape } from '#contract'
 import { columnList, type Database, type Session, type SqlValue, selectRows } from '#db'
 import { CloudError, sysErrors } from '#kernel'
@@ -20,7 +21,10 @@ export type Inventory = Record<string, unknown>
 export interface QueryEngine {
   readonly registry: ResourceRegistry
   query(resource: Resource, request: QueryRequest): Promise<QueryReply>
-  /** The inventory with this key. Throws SYS.1003 when there is none. */
+  /**
+   * The inventory with this key, for the answer of a call that has done its work: a database that does not answer is asked again for
+   * a while, since a failure would tell that nothing was done. Throws SYS.1003 when there is none.
+   */
   view<S extends Shape>(resource: Resource<S>, key: string): Promise<Inventory>
   /** Which of `keys` do not exist. */
   missing(resource: Resource, keys: readonly string[]): Promise<string[]>
@@ -29,6 +33,9 @@ export interface QueryEngine {
 const DEFAULT_LIMIT = 1000
 // Keys in one IN list; more go into further statements.
 const CHUNK = 500
+// Longer than a database takes to elect new members after it lost some.
+const PATIENCE_MS = 60_000
+const ASK_AGAIN_MS = 200
 
 export function createQueryEngine(
   db: Database,
@@ -40,8 +47,10 @@ export function createQueryEngine(
     registry,
     query: (resource, request) => answer(db, registry, resource, request, ways),
     view: async (resource, key) => {
-      const rows = await selectByKeys(db, resource, resource.primaryKey, [key])
-      const [inventory] = await present(db, registry, resource, rows, undefined)
+      const inventory = await patiently(async () => {
+        const rows = await selectByKeys(db, resource, resource.primaryKey, [key])
+        return (await present(db, registry, resource, rows, undefined))[0]
+      })
       if (inventory !== undefined) return inventory
       throw new CloudError(sysErrors.resourceNotFound, `${resource.name}[uuid:${key}] does not exist`)
     },
@@ -55,6 +64,19 @@ export function createQueryEngine(
       }
       return keys.filter((k) => !found.has(k))
     },
+  }
+}
+
+async function patiently<T>(read: () => Promise<T>): Promise<T> {
+  const startedAt = performance.now()
+  for (;;) {
+    try {
+      return await read()
+    } catch (error) {
+      const isOver = performance.now() - startedAt > PATIENCE_MS
+      if (isOver || !(error instanceof CloudError) || error.code !== sysErrors.ioError.code) throw error
+      await setTimeout(ASK_AGAIN_MS, undefined, { ref: false })
+    }
   }
 }
 
