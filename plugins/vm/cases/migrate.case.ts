@@ -4,7 +4,7 @@ import { newUuid } from '#kernel'
 import { changeHostState, queryHost, reconnectHost } from '#plugins/host/contract/apis.ts'
 import { deleteImage, expungeImage } from '#plugins/image/contract/deletion-apis.ts'
 import { queryVolume } from '#plugins/volume/contract/apis.ts'
-import { assertRefused, inventoryOf, simulatedHost } from '#testkit'
+import { assertRefused, audit, inventoryOf, simulatedHost, waitFor } from '#testkit'
 import { queryVmInstance } from '../contract/create-apis.ts'
 import { getVmMigrationCandidateHosts, migrateVm } from '../contract/migration-apis.ts'
 import { stopVmInstance } from '../contract/power-apis.ts'
@@ -135,4 +135,26 @@ test('a VM whose image is gone still moves, or is refused before anything is don
     { vmInstanceUuid: vm.uuid },
     { code: 'VM.1008', says: /image.*expunged/ },
   )
+})
+
+test('what is left of a move is tidied up after the next one, not beside it', async (t) => {
+  const { cloud, dc, vm, host } = await startCloudWithVm(t, { hosts: 3 })
+  const { workflows, queues, db } = cloud.cloud.context
+  const to = (i: number) => ({ vmInstanceUuid: vm.uuid, hostUuid: dc.hosts[i] })
+  host.knobs.failAlways('cleanMigration', 'the host is away')
+  await assert.rejects(cloud.call(migrateVm, to(1)), { details: /could not be taken back/ })
+  assert.deepEqual(
+    (await workflows.unfinished()).map(({ name, state }) => [name, state]),
+    [['vm.migrate', 'Stuck']],
+  )
+  const hold = simulatedHost(cloud, 1).knobs.hold('migrateVm')
+  const moving = cloud.call(migrateVm, to(2))
+  await hold.waiting
+  host.knobs.clear('cleanMigration')
+  const retried = workflows.retryStuck()
+  await waitFor('the retry to wait for the move', () => queues.entries().some(({ running }) => !running))
+  hold.release()
+  assert.equal(inventoryOf(await moving).hostUuid, dc.hosts[2])
+  assert.deepEqual(await retried, [])
+  assert.deepEqual(await audit(db, cloud.world), [])
 })
