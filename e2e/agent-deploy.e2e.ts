@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, rmdir, symlink, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -30,6 +30,8 @@ let dir: string
 let host: ChildProcess
 let authority: Authority
 let privateKey: string
+// Only what it made itself it may remove.
+let madeHostRoot = false
 
 const mainText = (version: number) => `import { defineAgentCall, runAgentProcess } from '#agent-rpc'
 import { text } from '#contract'
@@ -70,9 +72,10 @@ async function startHost(): Promise<ChildProcess> {
   ]
   await writeFile(join(dir, 'sshd_config'), `${config.join('\n')}\n`)
   await mkdir('/run/sshd', { recursive: true })
+  madeHostRoot = (await mkdir('/var/lib/zstack', { recursive: true })) !== undefined
   // An empty /root too: the login scripts of this machine are no part of the test.
   const script =
-    'mkdir -p /var/lib/zstack && mount -t tmpfs tmpfs /var/lib/zstack && mount -t tmpfs tmpfs /root && ' +
+    'mount -t tmpfs tmpfs /var/lib/zstack && mount -t tmpfs tmpfs /root && ' +
     'exec /usr/sbin/sshd -D -e -f "$1"'
   const namespaces = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--']
   const argv = [...namespaces, 'sh', '-c', script, 'sh', join(dir, 'sshd_config')]
@@ -123,6 +126,7 @@ after(async () => {
   const ended = new Promise((done) => host.once('exit', done))
   host.kill('SIGKILL')
   await ended
+  if (madeHostRoot) await rmdir('/var/lib/zstack')
   await rm(dir, { recursive: true, force: true })
 })
 
