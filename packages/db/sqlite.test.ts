@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { stat } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
@@ -188,4 +189,26 @@ test('a session for reading refuses to write', async (t) => {
   const { db } = await open(t)
   await assert.rejects(db.run('DELETE FROM `ItemVO`', []), /use write\(\)/)
   await assert.rejects(db.all('DELETE FROM `ItemVO` RETURNING *', []), { code: 'SYS.1016' })
+})
+
+test('what is read while the database is being closed ends with it', async (t) => {
+  const { db, file } = await open(t)
+  await db.write((tx) => add(tx, 'a'))
+  let read: Promise<string[]> | undefined
+  let closed: Promise<void> | undefined
+  // In one turn of the event loop: a file is asked for and the database closed, both are done while nothing else runs,
+  // and so the read comes right before the connections go.
+  setImmediate(() => {
+    stat(file, () => {
+      read = uuids(db)
+    })
+    closed = db.close()
+  })
+  setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100))
+  await nextTurn()
+  await nextTurn()
+  await closed
+  assert.deepEqual(await read, ['a'])
+  await nextTurn()
+  await assert.rejects(uuids(db), /the database is closed/)
 })

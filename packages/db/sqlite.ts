@@ -46,6 +46,8 @@ export function openSqlite(file: string, { isDurable = true }: SqliteOptions = {
     await group.line.close()
     snapshot.end()
     await log.close()
+    // Somebody may have read meanwhile.
+    snapshot.end()
     reader.close()
     writer.close()
   }
