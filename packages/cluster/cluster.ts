@@ -1,7 +1,14 @@
 import type { ClusterBus, ClusterRoutes, Ring } from '#bus'
 import { defineMessage } from '#contract'
 import type { Database } from '#db'
-import { CloudError, clusterErrors, type Disposable, type KeyedQueues, type Logger } from '#kernel'
+import {
+  CloudError,
+  clusterErrors,
+  type Disposable,
+  describeError,
+  type KeyedQueues,
+  type Logger,
+} from '#kernel'
 import { type Member, Membership, type View } from './membership.ts'
 import { Ownership } from './ownership.ts'
 
@@ -25,9 +32,11 @@ export interface Cluster extends ClusterRoutes, Disposable {
   /** New work goes to the others from now on. */
   announceLeave(): Promise<void>
   leave(): Promise<void>
-  /** After each change. */
-  onChange(listener: (view: View, gone: readonly Member[]) => void): void
+  /** After each change. What it fails with is logged under the name of what it is for; it is nobody else's. */
+  onChange(what: string, listener: Listener): void
 }
+
+type Listener = (view: View, gone: readonly Member[]) => void | Promise<void>
 
 export interface ClusterOptions {
   readonly db: Database
@@ -62,7 +71,7 @@ class ClusterNode implements Cluster {
   readonly #options: ClusterOptions
   readonly #membership: Membership
   readonly #ownership: Ownership
-  readonly #listeners: ((view: View, gone: readonly Member[]) => void)[] = []
+  readonly #listeners = new Map<string, Listener>()
   #bus: ClusterBus | undefined
   #known: readonly Member[] = []
   /** Before the node takes part it can neither ask the others nor take anything over. */
@@ -151,8 +160,8 @@ class ClusterNode implements Cluster {
     return this.#membership.leave()
   }
 
-  onChange(listener: (view: View, gone: readonly Member[]) => void): void {
-    this.#listeners.push(listener)
+  onChange(what: string, listener: Listener): void {
+    this.#listeners.set(what, listener)
   }
 
   dispose(): void {
@@ -174,13 +183,19 @@ class ClusterNode implements Cluster {
   }
 
   #apply(view: View): void {
+    const { log } = this.#options
     const gone = this.#known.filter((m) => !view.members.some((n) => isSameRun(m, n)))
     this.#known = view.members
     this.#ownership.apply(view)
     for (const { uuid, incarnation } of gone) this.#bus?.nodeGone(uuid, incarnation)
-    for (const listener of this.#listeners) listener(view, gone)
+    for (const [what, listener] of this.#listeners) {
+      const told = async () => listener(view, gone)
+      told().catch((error) =>
+        log.warn({ err: describeError(error) }, `after a change of the cluster: ${what} failed`),
+      )
+    }
     const members = view.members.map((m) => m.hostName)
-    this.#options.log.info({ epoch: view.epoch, members }, 'the members of the cluster')
+    log.info({ epoch: view.epoch, members }, 'the members of the cluster')
     // When it fails the others see it at their next heartbeat.
     this.#bus?.tell(changed, { epoch: view.epoch }).catch(() => undefined)
   }

@@ -105,15 +105,13 @@ async function prepareHost(
 }
 
 /** After a start, and when hosts come from or go to other nodes, all are looked after at once; until it is proven otherwise they keep their status. */
-export function startConnections(ctx: PluginContext, connections: HostConnections): void {
+export function startConnections(ctx: PluginContext, connections: HostConnections): Promise<void> {
   const look = () => {
     connections.letGo()
-    connections
-      .lookAfterAll()
-      .catch((error) => ctx.log.error({ err: describeError(error) }, 'hosts could not be looked after'))
+    return connections.lookAfterAll()
   }
-  look()
-  ctx.cluster.onChange(look)
+  ctx.cluster.onChange('looking after hosts', look)
+  return look()
 }
 
 export const connectionInterval = (ctx: PluginContext) => () => ctx.config.get(pingInterval)

@@ -45,8 +45,8 @@ export async function checkImageCaches(
 
 /** What nodes that died had begun is looked for on every host this node looks after. */
 export function checkAfterDeaths(ctx: PluginContext): void {
-  ctx.cluster.onChange((_view, gone) => {
-    if (gone.length > 0) void checkOwnHosts(ctx)
+  ctx.cluster.onChange('looking for cached images that are not there', async (_view, gone) => {
+    if (gone.length > 0) await checkOwnHosts(ctx)
   })
 }
 

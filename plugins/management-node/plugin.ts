@@ -1,4 +1,3 @@
-import { describeError } from '#kernel'
 import { definePlugin, readinessCheck } from '#plugin-host'
 import { queryManagementNode } from './contract/apis.ts'
 import { heartbeatInterval, resultLife, resultScan } from './contract/configs.ts'
@@ -20,14 +19,7 @@ export const managementNodePlugin = definePlugin({
       await join(ctx)
       await forgetGone(ctx)
       ctx.own({ dispose: () => leave(ctx) })
-      ctx.cluster.onChange(() => {
-        forgetGone(ctx).catch((error) =>
-          ctx.log.warn(
-            { err: describeError(error) },
-            'nodes that are gone could not be removed from the list',
-          ),
-        )
-      })
+      ctx.cluster.onChange('removing nodes that are gone from the list', () => forgetGone(ctx))
     })
     ctx.every(
       'heartbeat',

@@ -31,7 +31,11 @@ export function serveNics(ctx: PluginContext): void {
   const failed = new Map<string, VmNics>()
   const later = (what: VmNics) => void convergeLater(ctx, failed, what)
   const again = async () => {
-    for (const what of [...failed.values()]) await convergeLater(ctx, failed, what)
+    for (const [name, what] of [...failed]) {
+      const isThere = (await findOne(ctx.db, host, { uuid: what.hostUuid })) !== undefined
+      if (isThere) await convergeLater(ctx, failed, what)
+      else failed.delete(name)
+    }
   }
   ctx.every('settle services again', () => AGAIN_SECONDS, again, 'each node')
   ctx.serve(nicsOnHost, async ({ hostUuid }) => {
@@ -64,7 +68,7 @@ async function atRest(ctx: PluginContext, hostUuid: string, nics: NicsOnHost['ni
   return new Set(vms.map((vm) => vm.uuid).filter(same))
 }
 
-/** Not waited for: the VM may be at work for long, and its work may wait for the host. */
+/** Never rejects, as nobody waits for it: the VM may be at work for long, and its work may wait for the host. */
 async function convergeLater(ctx: PluginContext, failed: Map<string, VmNics>, what: VmNics): Promise<void> {
   const { hostUuid, vmUuid } = what
   const name = `${vmUuid} ${hostUuid}`
@@ -73,9 +77,7 @@ async function convergeLater(ctx: PluginContext, failed: Map<string, VmNics>, wh
     failed.delete(name)
   } catch (error) {
     ctx.log.warn({ hostUuid, vmUuid, err: describeError(error) }, 'the services of a VM could not be settled')
-    const isThere = (await findOne(ctx.db, host, { uuid: hostUuid })) !== undefined
-    if (isThere) failed.set(name, what)
-    else failed.delete(name)
+    failed.set(name, what)
   }
 }
 

@@ -8,6 +8,7 @@ import {
   simulatedHost,
   startCloud,
   type TestCloud,
+  type TestCloudOptions,
 } from '#testkit'
 import { createVmInstance } from '../contract/create-apis.ts'
 
@@ -25,8 +26,9 @@ export async function startCloudWithVm(
   t: TestContext,
   size: DataCenterSize = {},
   more: object = {},
+  options: TestCloudOptions = {},
 ): Promise<VmScene> {
-  const { cloud, dc } = await startCloud(t, size)
+  const { cloud, dc } = await startCloud(t, size, options)
   return { cloud, dc, host: simulatedHost(cloud), vm: await createVm(cloud, dc, { name: 'web', ...more }) }
 }
 
