@@ -13,6 +13,7 @@ import {
   webRoute,
 } from '#plugin-host'
 import { proxyPort } from '#plugins/console/contract/configs.ts'
+import { endOnBug } from './bug.ts'
 import { readConfig, type ServerConfig, usage } from './config.ts'
 import { openDataDir } from './data-dir.ts'
 import { returnIdleMemory } from './idle-memory.ts'
@@ -122,6 +123,7 @@ async function withdraw(scope: Scope): Promise<never> {
   process.exit(1)
 }
 
+endOnBug(log)
 let config: ServerConfig
 try {
   config = readConfig(process.argv.slice(2))

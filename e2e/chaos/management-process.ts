@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { waitFor } from '#kernel'
+import { BUG } from '#server/bug.ts'
 
 export interface ManagementOptions {
   readonly name: string
@@ -26,6 +27,8 @@ export class ManagementProcess {
   #isWanted = false
   /** How often it ended without being told to: a node that was fenced does. */
   exits = 0
+  /** How often a bug in it ended it. */
+  bugs = 0
 
   constructor(options: ManagementOptions) {
     this.#options = options
@@ -54,7 +57,8 @@ export class ManagementProcess {
     })
     closeSync(output)
     this.#child = child
-    child.on('exit', () => {
+    child.on('exit', (code) => {
+      if (code === BUG) this.bugs += 1
       if (this.#child !== child || !this.#isWanted) return
       this.exits += 1
       setTimeout(() => {

@@ -133,7 +133,10 @@ async function findingsWhenQuiet(stage: Stage, ledger: Ledger, quietMs: number):
     try {
       const wrong = await audit(db, stage.world, { everyoneConnected: true })
       const real = stage.lab === undefined ? [] : await auditRealHosts(db, stage.lab)
-      findings = [...away, ...wrong, ...real, ...(await ledger.verify(db))]
+      const ended = stage.nodes
+        .filter(({ bugs }) => bugs > 0)
+        .map(({ name, bugs }) => `${name} was ended by a bug ${bugs} times; see its log`)
+      findings = [...away, ...ended, ...wrong, ...real, ...(await ledger.verify(db))]
     } finally {
       await db.close()
     }
