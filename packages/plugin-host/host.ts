@@ -158,7 +158,7 @@ function createParts(options: CloudOptions, plugins: readonly Plugin[]): Parts {
   const observe = options.observe === undefined ? {} : { observe: options.observe }
   const clusterBus = transport === undefined ? undefined : createClusterBus(queues, cluster, transport)
   const bus = clusterBus ?? createLocalBus(queues, cluster)
-  const turn = createTurns(bus, given.uuid)
+  const turn = createTurns({ bus, queues, self: given.uuid })
   const inTurn: EngineDeps['inTurn'] = ({ queueKeys }, work) => {
     const innermost = queueKeys.at(-1)
     return innermost === undefined ? work() : turn(innermost, work)
