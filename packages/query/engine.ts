@@ -1,9 +1,9 @@
-import { setTimeout } from 'node:timers/promises'
 import type { Resource, Shape } from '#contract'
 import { columnList, type Database, type Session, type SqlValue, selectRows } from '#db'
 import { CloudError, sysErrors } from '#kernel'
 import { compileConditions, type Fragment } from './compile.ts'
 import { nearest } from './nearest.ts'
+import { patiently } from './patiently.ts'
 import {
   createIndexFinder,
   type IndexFinder,
@@ -33,9 +33,6 @@ export interface QueryEngine {
 const DEFAULT_LIMIT = 1000
 // Keys in one IN list; more go into further statements.
 const CHUNK = 500
-// Longer than a database takes to elect new members after it lost some.
-const PATIENCE_MS = 60_000
-const ASK_AGAIN_MS = 200
 
 export function createQueryEngine(
   db: Database,
@@ -64,19 +61,6 @@ export function createQueryEngine(
       }
       return keys.filter((k) => !found.has(k))
     },
-  }
-}
-
-async function patiently<T>(read: () => Promise<T>): Promise<T> {
-  const startedAt = performance.now()
-  for (;;) {
-    try {
-      return await read()
-    } catch (error) {
-      const isOver = performance.now() - startedAt > PATIENCE_MS
-      if (isOver || !(error instanceof CloudError) || error.code !== sysErrors.ioError.code) throw error
-      await setTimeout(ASK_AGAIN_MS, undefined, { ref: false })
-    }
   }
 }
 
