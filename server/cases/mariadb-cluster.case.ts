@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { newUuid } from '#kernel'
 import { updateGlobalConfig } from '#plugins/global-config/contract/apis.ts'
 import { queryManagementNode } from '#plugins/management-node/contract/apis.ts'
@@ -21,6 +21,7 @@ import {
   type TestNode,
   waitFor,
 } from '#testkit'
+import type { WorkflowMoment } from '#workflow'
 
 const membersOf = (node: TestNode) => node.cloud.context.cluster.members.length
 const agree = (cluster: TestCluster, size: number) =>
@@ -28,6 +29,26 @@ const agree = (cluster: TestCluster, size: number) =>
     cluster.nodes.every((n) => n.fencedBy() !== undefined || membersOf(n) === size),
   )
 const first = (cluster: TestCluster) => cluster.nodes[0] as TestNode
+
+/** Two nodes, a data centre, and a third node that dies when it has done a step; `seen` counts how often it did. */
+async function withMortal(t: TestContext, isLast: (moment: WorkflowMoment) => boolean) {
+  const cluster = await createTestCluster(t, 2)
+  await agree(cluster, 2)
+  const node = first(cluster)
+  const dc = await buildDataCenter(node)
+  let seen = 0
+  const mortal = await cluster.add({
+    observe: async (moment) => {
+      if (moment.phase !== 'ran' || !isLast(moment)) return undefined
+      seen += 1
+      mortal.die()
+      return new Promise(() => {})
+    },
+  })
+  await agree(cluster, 3)
+  const requireInOrder = async () => assert.deepEqual(await audit(node.cloud.context.db, cluster.world), [])
+  return { cluster, node, dc, mortal, seen: () => seen, requireInOrder }
+}
 
 describe('several management nodes', () => {
   test('they know each other, share the keys, and any of them serves every call', async (t) => {
@@ -70,69 +91,36 @@ describe('several management nodes', () => {
   })
 
   test('a node dies in the middle of a creation: another takes it back, and its caller is told', async (t) => {
-    const cluster = await createTestCluster(t, 2)
-    await agree(cluster, 2)
-    const dc = await buildDataCenter(first(cluster))
-    const mortal = await cluster.add({
-      observe: async ({ step, phase }) => {
-        if (step !== 'boot' || phase !== 'ran') return undefined
-        mortal.die()
-        return new Promise(() => {})
-      },
-    })
-    await agree(cluster, 3)
-    const resourceUuid = uuidOwnedBy(first(cluster), mortal)
-    const creation = createVm(first(cluster), dc, { name: 'orphan', resourceUuid } as never)
+    const { node, dc, mortal, requireInOrder } = await withMortal(t, ({ step }) => step === 'boot')
+    const resourceUuid = uuidOwnedBy(node, mortal)
+    const creation = createVm(node, dc, { name: 'orphan', resourceUuid } as never)
     await assert.rejects(creation, /stopped during vm\.create; everything it had done was rolled back/)
-    assert.deepEqual(await first(cluster).query(queryVmInstance), [])
-    assert.equal(simulatedHost(first(cluster)).state.vms.size, 0)
-    assert.deepEqual(await audit(first(cluster).cloud.context.db, cluster.world), [])
+    assert.deepEqual(await node.query(queryVmInstance), [])
+    assert.equal(simulatedHost(node).state.vms.size, 0)
+    await requireInOrder()
   })
 
   test('a node dies in the middle of a stop: another finishes it, and its caller is answered as if nothing had been', async (t) => {
-    const cluster = await createTestCluster(t, 2)
-    await agree(cluster, 2)
-    const dc = await buildDataCenter(first(cluster))
-    const seen: string[] = []
-    const mortal = await cluster.add({
-      observe: async ({ workflow, step, phase }) => {
-        if (workflow !== 'vm.stop' || step !== 'power-off' || phase !== 'ran') return undefined
-        seen.push(step)
-        mortal.die()
-        return new Promise(() => {})
-      },
-    })
-    await agree(cluster, 3)
-    const uuid = uuidOwnedBy(first(cluster), mortal)
-    await createVm(first(cluster), dc, { name: 'vm', resourceUuid: uuid } as never)
-    const vm = inventoryOf(await first(cluster).call(stopVmInstance, { uuid }))
-    assert.deepEqual([seen.length, vm.uuid, vm.state], [1, uuid, 'Stopped'])
-    assert.deepEqual(await audit(first(cluster).cloud.context.db, cluster.world), [])
+    const isLast = ({ workflow, step }: WorkflowMoment) => workflow === 'vm.stop' && step === 'power-off'
+    const { node, dc, mortal, seen, requireInOrder } = await withMortal(t, isLast)
+    const uuid = uuidOwnedBy(node, mortal)
+    await createVm(node, dc, { name: 'vm', resourceUuid: uuid } as never)
+    const vm = inventoryOf(await node.call(stopVmInstance, { uuid }))
+    assert.deepEqual([seen(), vm.uuid, vm.state], [1, uuid, 'Stopped'])
+    await requireInOrder()
   })
 
   test('the node of a VM dies while it attaches a volume: the new one attaches it, and nobody is told', async (t) => {
-    const cluster = await createTestCluster(t, 2)
-    await agree(cluster, 2)
-    const dc = await buildDataCenter(first(cluster))
-    const seen: string[] = []
-    const mortal = await cluster.add({
-      observe: async ({ workflow, step, phase }) => {
-        if (workflow !== 'volume.attach' || phase !== 'ran') return undefined
-        seen.push(step)
-        mortal.die()
-        return new Promise(() => {})
-      },
-    })
-    await agree(cluster, 3)
-    const vmUuid = uuidOwnedBy(first(cluster), mortal)
-    await createVm(first(cluster), dc, { name: 'vm', resourceUuid: vmUuid } as never)
-    const resourceUuid = uuidOwnedBy(first(cluster), first(cluster))
-    const size = { name: 'data', diskSize: 2 ** 20, resourceUuid }
-    const { uuid } = inventoryOf(await first(cluster).call(createDataVolume, size as never))
+    const isLast = ({ workflow }: WorkflowMoment) => workflow === 'volume.attach'
+    const { node, dc, mortal, seen, requireInOrder } = await withMortal(t, isLast)
+    const vmUuid = uuidOwnedBy(node, mortal)
+    await createVm(node, dc, { name: 'vm', resourceUuid: vmUuid } as never)
+    const size = { name: 'data', diskSize: 2 ** 20, resourceUuid: uuidOwnedBy(node, node) }
+    const { uuid } = inventoryOf(await node.call(createDataVolume, size as never))
     const pair = { volumeUuid: uuid, vmInstanceUuid: vmUuid }
-    const volume = inventoryOf(await first(cluster).call(attachDataVolumeToVm, pair))
-    assert.deepEqual([seen.length, volume.vmInstanceUuid, volume.status], [1, vmUuid, 'Ready'])
-    assert.deepEqual(await audit(first(cluster).cloud.context.db, cluster.world), [])
+    const volume = inventoryOf(await node.call(attachDataVolumeToVm, pair))
+    assert.deepEqual([seen(), volume.vmInstanceUuid, volume.status], [1, vmUuid, 'Ready'])
+    await requireInOrder()
   })
 
   test('a node that was frozen while the others took its work over changes nothing when it wakes up', async (t) => {
