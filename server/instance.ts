@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -23,6 +23,11 @@ export function instanceOf(mode: Mode): Instance {
   const root = process.env.ZSTACK_HOME ?? join(repositoryRoot, '.zstack')
   const directory = join(root, mode)
   return { mode, directory, logFile: join(directory, 'management.log') }
+}
+
+/** Those that were started here and not destroyed since. */
+export function presentInstances(): Instance[] {
+  return (['cloud', 'simulator'] as const).map(instanceOf).filter(({ directory }) => existsSync(directory))
 }
 
 /** Pid of the running management process, or undefined. The start time tells a reused pid from ours. */

@@ -1,14 +1,13 @@
 import { rm } from 'node:fs/promises'
 import { createLab } from '#lab/lab.ts'
-import { instanceOf, stopManagement } from '../instance.ts'
+import { presentInstances, stopManagement } from '../instance.ts'
 import { step } from '../progress.ts'
 import { labName } from './up.ts'
 
 /** `./zstack destroy`: stops everything and removes every trace but the built guest image. */
 export async function destroy(): Promise<void> {
-  for (const mode of ['cloud', 'simulator'] as const) {
-    const instance = instanceOf(mode)
-    await step(`remove the management node (${mode})`, async () => {
+  for (const instance of presentInstances()) {
+    await step(`remove the management node (${instance.mode})`, async () => {
       await stopManagement(instance)
       await rm(instance.directory, { recursive: true, force: true })
     })

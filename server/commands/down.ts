@@ -1,12 +1,12 @@
 import { createLab } from '#lab/lab.ts'
-import { instanceOf, stopManagement } from '../instance.ts'
+import { presentInstances, stopManagement } from '../instance.ts'
 import { step } from '../progress.ts'
 import { labName } from './up.ts'
 
 /** `./zstack down`: stops everything; disks and the database stay for the next `up`. */
 export async function down(): Promise<void> {
-  for (const mode of ['cloud', 'simulator'] as const)
-    await step(`stop the management node (${mode})`, () => stopManagement(instanceOf(mode)))
+  for (const instance of presentInstances())
+    await step(`stop the management node (${instance.mode})`, () => stopManagement(instance))
   if (process.getuid?.() !== 0) return
   const lab = createLab({ name: labName })
   const { hosts } = await lab.status()
