@@ -5,12 +5,12 @@ import { queryHost } from '#plugins/host/contract/apis.ts'
 import { getVersion } from '#plugins/management-node/contract/apis.ts'
 import { queryVmInstance } from '#plugins/vm/contract/create-apis.ts'
 import { queryWorkflow } from '#plugins/workflow/contract/apis.ts'
-import { apiUrl, instanceOf, runningPid } from '../instance.ts'
+import { apiUrl, presentInstances, runningPid } from '../instance.ts'
 import { labName } from './up.ts'
 
 /** `./zstack status`: what runs, in a few lines. Exit code 3 when the management node does not. */
 export async function status(): Promise<void> {
-  const running = (['cloud', 'simulator'] as const).map(instanceOf).find((i) => runningPid(i) !== undefined)
+  const running = presentInstances().find((instance) => runningPid(instance) !== undefined)
   if (running === undefined) {
     process.stdout.write('management  not running; start it with ./zstack up\n')
     process.exitCode = 3
